@@ -1,0 +1,220 @@
+//! Table schemas and the DDL records that carry them: TLV items, unknown optional ones passed over.
+
+use crate::bytes::{Reader, Writer};
+use crate::reason::Reason;
+
+/// Longest table name, in bytes.
+pub const TABLE_NAME_LEN_MAX: usize = 255;
+/// Longest value of a fixed table, in bytes.
+pub const FIXED_VALUE_LEN_MAX: u32 = 1 << 20;
+/// Longest key of a fixed table, in bytes.
+pub const FIXED_KEY_LEN_MAX: u32 = 4096;
+
+/// Kind of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum TableKind {
+    /// Fixed-size keys and values in slots.
+    Fixed = 1,
+}
+
+/// Where the keys of a table live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Placement {
+    /// Spread over all shards by hash.
+    Hashed,
+    /// All on one shard.
+    Pinned(u8),
+}
+
+/// What a table is. Recorded at creation, never changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableSchema {
+    /// Unique name.
+    pub name: String,
+    /// Kind.
+    pub kind: TableKind,
+    /// Where its keys live.
+    pub placement: Placement,
+    /// Bytes of a key.
+    pub key_len: u32,
+    /// Bytes of a value.
+    pub value_len: u32,
+    /// True when slots carry a deadline.
+    pub deadlines: bool,
+    /// Most slots over all shards.
+    pub slot_count_max: u32,
+}
+
+// Tags below 128 must be understood; others may be passed over.
+const TAG_NAME: u8 = 1;
+const TAG_KIND: u8 = 2;
+const TAG_PINNED: u8 = 3;
+const TAG_KEY_LEN: u8 = 4;
+const TAG_VALUE_LEN: u8 = 5;
+const TAG_DEADLINES: u8 = 6;
+const TAG_SLOT_COUNT_MAX: u8 = 7;
+const TAG_OPTIONAL: u8 = 128;
+
+impl TableSchema {
+    /// The schema as bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u8(TAG_NAME).bytes(self.name.as_bytes());
+        out.u8(TAG_KIND).bytes(&[self.kind as u8]);
+        if let Placement::Pinned(shard) = self.placement {
+            out.u8(TAG_PINNED).bytes(&[shard]);
+        }
+        out.u8(TAG_KEY_LEN).bytes(&self.key_len.to_le_bytes());
+        out.u8(TAG_VALUE_LEN).bytes(&self.value_len.to_le_bytes());
+        if self.deadlines {
+            out.u8(TAG_DEADLINES).bytes(&[1]);
+        }
+        out.u8(TAG_SLOT_COUNT_MAX).bytes(&self.slot_count_max.to_le_bytes());
+        out.finish()
+    }
+
+    /// Reads a schema.
+    ///
+    /// # Errors
+    /// The first reason why `bytes` are none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Reason> {
+        let mut reader = Reader::new(bytes);
+        let mut name = None;
+        let mut kind = None;
+        let mut placement = Placement::Hashed;
+        let mut key_len = None;
+        let mut value_len = None;
+        let mut deadlines = false;
+        let mut slot_count_max = None;
+        while reader.remaining() > 0 {
+            let tag = reader.u8()?;
+            let mut item = Reader::new(reader.bytes()?);
+            match tag {
+                TAG_NAME => {
+                    let text = item.raw(item.remaining())?;
+                    let text = std::str::from_utf8(text).map_err(|_| Reason::Unknown {
+                        what: "table name",
+                        found: text.len() as u64,
+                    })?;
+                    name = Some(text.to_owned());
+                }
+                TAG_KIND => {
+                    let number = item.u8()?;
+                    if number != TableKind::Fixed as u8 {
+                        return Err(Reason::Unknown {
+                            what: "table kind",
+                            found: u64::from(number),
+                        });
+                    }
+                    kind = Some(TableKind::Fixed);
+                }
+                TAG_PINNED => placement = Placement::Pinned(item.u8()?),
+                TAG_KEY_LEN => key_len = Some(item.u32()?),
+                TAG_VALUE_LEN => value_len = Some(item.u32()?),
+                TAG_DEADLINES => deadlines = item.u8()? == 1,
+                TAG_SLOT_COUNT_MAX => slot_count_max = Some(item.u32()?),
+                tag if tag >= TAG_OPTIONAL => continue,
+                tag => return Err(Reason::Unknown { what: "schema item", found: u64::from(tag) }),
+            }
+            item.finish()?;
+        }
+        let missing = |what: &'static str| Reason::Mismatch { what, expected: 1, found: 0 };
+        let schema = Self {
+            name: name.ok_or_else(|| missing("schema item name"))?,
+            kind: kind.ok_or_else(|| missing("schema item kind"))?,
+            placement,
+            key_len: key_len.ok_or_else(|| missing("schema item key length"))?,
+            value_len: value_len.ok_or_else(|| missing("schema item value length"))?,
+            deadlines,
+            slot_count_max: slot_count_max.ok_or_else(|| missing("schema item slot count"))?,
+        };
+        match schema.invalid() {
+            Some(reason) => Err(reason),
+            None => Ok(schema),
+        }
+    }
+
+    /// First reason why no table can have this schema.
+    #[must_use]
+    pub fn invalid(&self) -> Option<Reason> {
+        let range = |what, found: u64, max: u64| Some(Reason::Range { what, found, max });
+        if self.name.is_empty() || self.name.len() > TABLE_NAME_LEN_MAX {
+            return range("table name length", self.name.len() as u64, TABLE_NAME_LEN_MAX as u64);
+        }
+        if self.key_len == 0 || self.key_len > FIXED_KEY_LEN_MAX {
+            return range("key length", u64::from(self.key_len), u64::from(FIXED_KEY_LEN_MAX));
+        }
+        if self.value_len > FIXED_VALUE_LEN_MAX {
+            return range(
+                "value length",
+                u64::from(self.value_len),
+                u64::from(FIXED_VALUE_LEN_MAX),
+            );
+        }
+        if self.slot_count_max == 0 || self.slot_count_max == u32::MAX {
+            return range("slot count", u64::from(self.slot_count_max), u64::from(u32::MAX - 1));
+        }
+        None
+    }
+}
+
+/// What a DDL record does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DdlAction {
+    /// Creates the table.
+    Create(TableSchema),
+    /// Drops the table.
+    Drop,
+    /// Empties the table.
+    Clear,
+}
+
+/// One change of the catalogue. The same bytes stand in every shard's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ddl {
+    /// Position in the store's catalogue, dense, from 1.
+    pub number: u64,
+    /// Table.
+    pub table: u32,
+    /// What happens to it.
+    pub action: DdlAction,
+}
+
+impl Ddl {
+    /// The DDL as bytes: the value of its record.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.u64(self.number).u32(self.table);
+        match &self.action {
+            DdlAction::Create(schema) => out.u8(1).bytes(&schema.encode()),
+            DdlAction::Drop => out.u8(2),
+            DdlAction::Clear => out.u8(3),
+        };
+        out.finish()
+    }
+
+    /// Reads a DDL.
+    ///
+    /// # Errors
+    /// The first reason why `bytes` are none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Reason> {
+        let mut reader = Reader::new(bytes);
+        let number = reader.u64()?;
+        let table = reader.u32()?;
+        let action = match reader.u8()? {
+            1 => DdlAction::Create(TableSchema::decode(reader.bytes()?)?),
+            2 => DdlAction::Drop,
+            3 => DdlAction::Clear,
+            kind => return Err(Reason::Unknown { what: "DDL action", found: u64::from(kind) }),
+        };
+        reader.finish()?;
+        if number == 0 || table == 0 {
+            return Err(Reason::Range { what: "DDL number", found: number, max: u64::MAX });
+        }
+        Ok(Self { number, table, action })
+    }
+}

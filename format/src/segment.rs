@@ -1,0 +1,100 @@
+//! A log segment: a header block that says whose it is, then flushes.
+
+use crate::block::BLOCK_SIZE;
+use crate::checksum::{Seed, StoreId};
+use crate::layout::layout;
+use crate::reason::Reason;
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Magic of a segment header.
+pub const SEGMENT_MAGIC: u32 = u32::from_le_bytes(*b"SCSG");
+/// Offset of the first flush.
+pub const SEGMENT_DATA_OFFSET: u64 = BLOCK_SIZE as u64;
+
+layout! {
+    /// First block of a segment. Durable before the first flush is written.
+    SegmentHeader = 64 {
+        checksum: U64 = "XXH3-64 of bytes 8 to 64; seed: magic",
+        magic: U32 = "`SCSG`",
+        version: U16 = "format version",
+        shard: U16 = "shard",
+        store: [u8; 16] = "store id",
+        generation: U64 = "generation: 1 for the first segment of the shard, never used twice",
+        segment_size: U64 = "bytes of the file",
+        reserved: [u8; 16] = "zero",
+    }
+}
+
+impl SegmentHeader {
+    /// The header of a segment.
+    #[must_use]
+    pub fn new(store: StoreId, shard: u8, generation: u64, segment_size: u64) -> Self {
+        let mut header = Self {
+            checksum: U64::ZERO,
+            magic: U32::new(SEGMENT_MAGIC),
+            version: U16::new(crate::FORMAT_VERSION),
+            shard: U16::new(u16::from(shard)),
+            store: store.0,
+            generation: U64::new(generation),
+            segment_size: U64::new(segment_size),
+            reserved: [0; 16],
+        };
+        header.checksum = U64::new(seed().checksum(&header.as_bytes()[8..]));
+        header
+    }
+
+    /// Reads the header at the front of `bytes`.
+    ///
+    /// # Errors
+    /// The first reason why no segment header stands there.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Reason> {
+        let Ok((header, _)) = Self::read_from_prefix(bytes) else {
+            return Err(Reason::Short { expected: Self::SIZE as u64, found: bytes.len() as u64 });
+        };
+        if header.magic.get() != SEGMENT_MAGIC {
+            return Err(Reason::Magic { expected: SEGMENT_MAGIC, found: header.magic.get() });
+        }
+        if seed().checksum(&header.as_bytes()[8..]) != header.checksum.get() {
+            return Err(Reason::Checksum { what: "segment header" });
+        }
+        if header.version.get() > crate::FORMAT_VERSION {
+            return Err(Reason::Version {
+                supported: crate::FORMAT_VERSION,
+                found: header.version.get(),
+            });
+        }
+        if header.reserved != [0; 16] {
+            return Err(Reason::Reserved { what: "segment header" });
+        }
+        Ok(header)
+    }
+
+    /// First reason why this is not the header of that segment.
+    #[must_use]
+    pub fn foreign(&self, store: StoreId, shard: u8, generation: u64) -> Option<Reason> {
+        if self.store != store.0 {
+            return Some(Reason::Store);
+        }
+        if self.shard.get() != u16::from(shard) {
+            return Some(Reason::Mismatch {
+                what: "shard",
+                expected: u64::from(shard),
+                found: u64::from(self.shard.get()),
+            });
+        }
+        if self.generation.get() != generation {
+            return Some(Reason::Mismatch {
+                what: "segment generation",
+                expected: generation,
+                found: self.generation.get(),
+            });
+        }
+        None
+    }
+}
+
+/// Seeded by the kind alone, so that another store's segment can be told from a damaged one.
+fn seed() -> Seed {
+    Seed::store(StoreId([0; 16])).narrow(SEGMENT_MAGIC, 0)
+}

@@ -1,0 +1,149 @@
+//! The disk that the engine is written against.
+//!
+//! Rules of every implementation
+//!  - Offsets and lengths are whole blocks (4096 bytes) and buffers are aligned to blocks ([`crate::AlignedBuf`]), so that
+//!    any file can be opened with O_DIRECT. Implementations assert it.
+//!  - A write that returns an error leaves the bytes of its range unknown.
+//!  - Written bytes are durable after [`File::sync`]; names after [`Disk::sync_dir`] of their directory.
+//!  - Interrupted and short calls are retried inside; callers never see them.
+
+use crate::error::Result;
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How to open a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For reading; it must be there.
+    Read,
+    /// For reading and writing; it must be there.
+    ReadWrite,
+    /// For reading and writing; it must not be there yet.
+    Create,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Bytes.
+    pub len: u64,
+    /// True for a directory.
+    pub is_dir: bool,
+    /// Number that tells this file from its copies (the inode).
+    pub identity: u64,
+}
+
+/// One name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirEntry {
+    /// Its name, without the directory. Names that are not UTF-8 are given lossily.
+    pub name: String,
+    /// What it stands for.
+    pub stat: Stat,
+}
+
+/// One write of [`File::write_many`].
+#[derive(Debug, Clone, Copy)]
+pub struct Write<'a> {
+    /// Where, bytes.
+    pub offset: u64,
+    /// What; aligned, whole blocks.
+    pub data: &'a [u8],
+}
+
+/// A held lock on a file; released when dropped (and by the kernel when the process ends).
+pub trait FileLock: Send + Sync + Debug {}
+
+/// Files and directories.
+pub trait Disk: Send + Sync + Debug {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As the operating system says; kinds `NotFound`, `AlreadyExists`, `PermissionDenied`, `NoDescriptors` above all.
+    fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn File>>;
+
+    /// The names in a directory, sorted.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn list(&self, dir: &Path) -> Result<Vec<DirEntry>>;
+
+    /// What `path` stands for; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn stat(&self, path: &Path) -> Result<Option<Stat>>;
+
+    /// Creates one directory; its parent must be there.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn create_dir(&self, dir: &Path) -> Result<()>;
+
+    /// Renames a file, replacing what has the new name.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+
+    /// Removes a file. Whoever has it open goes on reading it.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn remove(&self, path: &Path) -> Result<()>;
+
+    /// Makes the names in `dir` durable.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn sync_dir(&self, dir: &Path) -> Result<()>;
+
+    /// Locks the file `path` (made if it is not there) for this process alone.
+    ///
+    /// # Errors
+    /// Kind `Locked` when another open of the same file holds it; otherwise as the operating system says.
+    fn lock(&self, path: &Path) -> Result<Box<dyn FileLock>>;
+
+    /// What this disk had to do without (O_DIRECT, io_uring, ...), one sentence each with what to do about it.
+    fn fallbacks(&self) -> Vec<String>;
+}
+
+/// An open file. All methods may be called from several threads.
+pub trait File: Send + Sync + Debug {
+    /// Fills `buf` from `offset`.
+    ///
+    /// # Errors
+    /// Kind `UnexpectedEof` when the file is shorter; otherwise as the operating system says.
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()>;
+
+    /// Writes all of `data` at `offset`.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<()>;
+
+    /// Does all writes, in any order, many at once where the disk can; returns when all are done.
+    ///
+    /// # Errors
+    /// The first error; then any of the writes may or may not have happened.
+    fn write_many(&self, writes: &[Write<'_>]) -> Result<()>;
+
+    /// Makes what was written (and the size needed to read it) durable.
+    ///
+    /// # Errors
+    /// As the operating system says. A later success proves nothing about what was written before a failure.
+    fn sync(&self) -> Result<()>;
+
+    /// Size in bytes.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn size(&self) -> Result<u64>;
+
+    /// Makes the file at least `size` bytes long with space reserved for all of it; new bytes read as zeros.
+    ///
+    /// # Errors
+    /// Kinds `DiskFull` and `FileTooLarge` when there is no room; nothing that was there is changed.
+    fn allocate(&self, size: u64) -> Result<()>;
+}

@@ -1,0 +1,29 @@
+//! Disks (the operating system's and a simulated one), aligned buffers, directory lock, clock, entropy.
+//!
+//! The engine is written against [`Disk`] and [`File`] and reaches the world through nothing else. Unsafe code is
+//! allowed in this room and in `index`; each block carries its proof.
+
+pub mod buffer;
+pub mod clock;
+pub mod disk;
+pub mod entropy;
+pub mod error;
+
+pub use buffer::AlignedBuf;
+pub use clock::{Clock, SystemClock};
+pub use disk::{DirEntry, Disk, File, FileLock, OpenMode, Stat, Write};
+pub use entropy::{Entropy, OsEntropy};
+pub use error::{IoError, IoErrorKind, Result};
+
+use std::sync::Arc;
+
+/// The world that an engine lives in: its disk, its clock, its entropy. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Env {
+    /// Files and directories.
+    pub disk: Arc<dyn Disk>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}

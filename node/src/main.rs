@@ -1,0 +1,2 @@
+//! The `slotcask` binary.
+fn main() {}
