@@ -118,14 +118,14 @@ pub fn decode(seed: Seed, bytes: &[u8]) -> Result<DoubleWrite<'_>, Reason> {
     if seed.checksum(&bytes[8..end]) != header.checksum.get() {
         return Err(Reason::Checksum { what: "double-write header" });
     }
-    if header.version.get() > crate::FORMAT_VERSION {
-        return Err(Reason::Version {
-            supported: crate::FORMAT_VERSION,
-            found: header.version.get(),
-        });
+    if let Some(reason) = Reason::of_version(header.version.get()) {
+        return Err(reason);
+    }
+    if header.reserved.get() != 0 || header.reserved2.get() != 0 {
+        return Err(Reason::Reserved { what: "double-write header" });
     }
     let page_size = header.page_size.get() as usize;
-    if page_size == 0 || page_size % BLOCK_SIZE != 0 {
+    if page_size == 0 || !page_size.is_multiple_of(BLOCK_SIZE) {
         return Err(Reason::Mismatch {
             what: "page size",
             expected: BLOCK_SIZE as u64,

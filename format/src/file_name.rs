@@ -18,6 +18,13 @@ pub fn shard_dir(shard: u8) -> String {
     format!("shard-{shard:03}")
 }
 
+/// The shard whose directory has this name, if it is one.
+#[must_use]
+pub fn parse_shard_dir(name: &str) -> Option<u8> {
+    let shard = name.strip_prefix("shard-")?.parse().ok()?;
+    (shard_dir(shard) == name).then_some(shard)
+}
+
 /// What a name in a shard's directory stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ShardFile {

@@ -6,10 +6,11 @@
 //!    of an earlier flush cannot complete a new header.
 //!  - `durable_sequence` is the watermark: what was known to be durable when the flush was written.
 
-use crate::block::round_up;
+use crate::block::{BLOCK_SIZE, round_up};
 use crate::checksum::{Seed, StoreId};
 use crate::layout::layout;
 use crate::reason::Reason;
+use crate::record::RecordHeader;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
@@ -63,10 +64,10 @@ impl FlushHeader {
         round_up(Self::SIZE + self.length.get() as usize)
     }
 
-    /// Sequence after the last record.
+    /// Sequence after the last record. Stops at `u64::MAX` in a header that [`FlushHeader::invalid`] refuses.
     #[must_use]
     pub fn next_sequence(&self) -> u64 {
-        self.first_sequence.get() + u64::from(self.count.get())
+        self.first_sequence.get().saturating_add(u64::from(self.count.get()))
     }
 
     /// Fills both checksums. `body` is everything behind the header, padding included.
@@ -91,11 +92,8 @@ impl FlushHeader {
         if segment_seed.at(offset).checksum(&self.as_bytes()[8..]) != self.checksum.get() {
             return Some(Reason::Checksum { what: "flush header" });
         }
-        if self.version.get() > crate::FORMAT_VERSION {
-            return Some(Reason::Version {
-                supported: crate::FORMAT_VERSION,
-                found: self.version.get(),
-            });
+        if let Some(reason) = Reason::of_version(self.version.get()) {
+            return Some(reason);
         }
         if self.flags.get() & !FLAGS_KNOWN != 0 {
             return Some(Reason::Unknown {
@@ -120,11 +118,32 @@ impl FlushHeader {
                 found: self.offset.get(),
             });
         }
-        if offset + self.size() as u64 > segment_size {
+        if !offset.is_multiple_of(BLOCK_SIZE as u64) {
             return Some(Reason::Range {
-                what: "flush end",
-                found: offset + self.size() as u64,
-                max: segment_size,
+                what: "flush offset",
+                found: offset,
+                max: offset / BLOCK_SIZE as u64 * BLOCK_SIZE as u64,
+            });
+        }
+        let end = offset.saturating_add(self.size() as u64);
+        if end > segment_size {
+            return Some(Reason::Range { what: "flush end", found: end, max: segment_size });
+        }
+        // A count may be believed only as far as its records could fit.
+        let (count, length) = (self.count.get(), self.length.get());
+        let count_max = length / RecordHeader::SIZE as u32;
+        if count > count_max {
+            return Some(Reason::Range {
+                what: "flush records",
+                found: u64::from(count),
+                max: u64::from(count_max),
+            });
+        }
+        if count == 0 && length != 0 {
+            return Some(Reason::Mismatch {
+                what: "flush length",
+                expected: 0,
+                found: u64::from(length),
             });
         }
         if self.first_sequence.get() == 0

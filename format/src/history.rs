@@ -158,11 +158,8 @@ impl History {
         if seed().checksum(&bytes[8..]) != header.checksum.get() {
             return Err(Reason::Checksum { what: "history" });
         }
-        if header.version.get() > crate::FORMAT_VERSION {
-            return Err(Reason::Version {
-                supported: crate::FORMAT_VERSION,
-                found: header.version.get(),
-            });
+        if let Some(reason) = Reason::of_version(header.version.get()) {
+            return Err(reason);
         }
         if header.store != store.0 {
             return Err(Reason::Store);
@@ -177,7 +174,11 @@ impl History {
         if header.reserved.get() != 0 {
             return Err(Reason::Reserved { what: "history header" });
         }
-        let mut reader = Reader::new(Reader::new(rest).raw(header.length.get() as usize)?);
+        let mut rest = Reader::new(rest);
+        let mut reader = Reader::new(rest.raw(header.length.get() as usize)?);
+        if rest.raw(rest.remaining())?.iter().any(|byte| *byte != 0) {
+            return Err(Reason::Reserved { what: "history padding" });
+        }
         let mut history = Self::default();
         for _ in 0..header.count.get() {
             let number = reader.u32()?;

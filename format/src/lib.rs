@@ -18,6 +18,7 @@ pub mod flush;
 pub mod history;
 pub mod layout;
 pub mod manifest;
+pub mod mutants;
 pub mod page_map;
 pub mod reason;
 pub mod record;

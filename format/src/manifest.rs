@@ -89,8 +89,8 @@ pub struct CleanEnd {
 /// Everything that a shard needs to know before it reads its log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ManifestState {
-    /// Oldest segment that is part of the log.
-    pub floor_generation: u64,
+    /// Segments that must be there, by generation, oldest first.
+    pub segments: Vec<u64>,
     /// First sequence that the log must hold.
     pub floor_sequence: u64,
     /// Checksum of the last flush header before the floor, 0 at the start of the log.
@@ -115,7 +115,7 @@ pub struct ManifestState {
     pub ddl: Option<Ddl>,
     /// Highest table id ever given.
     pub table_last: u32,
-    /// Tables, by id.
+    /// Tables, by id: ascending, none above `table_last`.
     pub tables: Vec<TableState>,
 }
 
@@ -124,7 +124,11 @@ impl ManifestState {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        out.u64(self.floor_generation).u64(self.floor_sequence).u64(self.floor_previous);
+        out.u32(self.segments.len() as u32);
+        for generation in &self.segments {
+            out.u64(*generation);
+        }
+        out.u64(self.floor_sequence).u64(self.floor_previous);
         out.u64(self.checkpoint).u64(self.redo_sequence).u64(self.redo_sequence_before);
         out.u64(self.durable_sequence).u64(self.generation_last).u64(self.time_floor_ms);
         out.u32(self.epoch);
@@ -157,8 +161,13 @@ impl ManifestState {
     /// The first reason why `bytes` are none.
     pub fn decode(bytes: &[u8]) -> Result<Self, Reason> {
         let mut reader = Reader::new(bytes);
+        let count = reader.count("segments", 8)?;
+        let mut segments = Vec::with_capacity(count);
+        for _ in 0..count {
+            segments.push(reader.u64()?);
+        }
         let mut state = Self {
-            floor_generation: reader.u64()?,
+            segments,
             floor_sequence: reader.u64()?,
             floor_previous: reader.u64()?,
             checkpoint: reader.u64()?,
@@ -188,8 +197,17 @@ impl ManifestState {
         state.table_last = reader.u32()?;
         let count = reader.count("tables", 28)?;
         for _ in 0..count {
+            let table = reader.u32()?;
+            let before = state.tables.last().map_or(0, |table| table.table);
+            if table <= before || table > state.table_last {
+                return Err(Reason::Range {
+                    what: "table id",
+                    found: u64::from(table),
+                    max: u64::from(state.table_last),
+                });
+            }
             state.tables.push(TableState {
-                table: reader.u32()?,
+                table,
                 schema: TableSchema::decode(reader.bytes()?)?,
                 clear_sequence: reader.u64()?,
                 checkpoint: TableCheckpoint { pages: reader.u32()?, map_root: reader.u64()? },
@@ -240,11 +258,8 @@ impl ManifestHeader {
         if file_seed().checksum(&header.as_bytes()[8..]) != header.checksum.get() {
             return Err(Reason::Checksum { what: "manifest header" });
         }
-        if header.version.get() > crate::FORMAT_VERSION {
-            return Err(Reason::Version {
-                supported: crate::FORMAT_VERSION,
-                found: header.version.get(),
-            });
+        if let Some(reason) = Reason::of_version(header.version.get()) {
+            return Err(reason);
         }
         if header.store != store.0 {
             return Err(Reason::Store);
@@ -330,11 +345,8 @@ pub fn decode_record(
     if seed.checksum(&header.as_bytes()[8..]) != header.checksum.get() {
         return Err(Reason::Checksum { what: "manifest record header" });
     }
-    if header.version.get() > crate::FORMAT_VERSION {
-        return Err(Reason::Version {
-            supported: crate::FORMAT_VERSION,
-            found: header.version.get(),
-        });
+    if let Some(reason) = Reason::of_version(header.version.get()) {
+        return Err(reason);
     }
     if header.kind.get() != 1 {
         return Err(Reason::Unknown {
@@ -344,6 +356,13 @@ pub fn decode_record(
     }
     if header.reserved.get() != 0 {
         return Err(Reason::Reserved { what: "manifest record header" });
+    }
+    if header.offset.get() != offset {
+        return Err(Reason::Mismatch {
+            what: "manifest record offset",
+            expected: offset,
+            found: header.offset.get(),
+        });
     }
     let length = header.length.get() as usize;
     if length > MANIFEST_STATE_LEN_MAX {
@@ -360,5 +379,9 @@ pub fn decode_record(
     if seed.checksum(&bytes[ManifestRecordHeader::SIZE..size]) != header.body_checksum.get() {
         return Err(Reason::Checksum { what: "manifest record" });
     }
-    Ok((header, &bytes[ManifestRecordHeader::SIZE..][..length], size))
+    let (state, padding) = bytes[ManifestRecordHeader::SIZE..size].split_at(length);
+    if padding.iter().any(|byte| *byte != 0) {
+        return Err(Reason::Reserved { what: "manifest record padding" });
+    }
+    Ok((header, state, size))
 }

@@ -97,11 +97,8 @@ pub fn decode_map_block(
     if seed.at(u64::from(block)).checksum(&bytes[8..]) != header.checksum.get() {
         return Err(Reason::Checksum { what: "page map block" });
     }
-    if header.version.get() > crate::FORMAT_VERSION {
-        return Err(Reason::Version {
-            supported: crate::FORMAT_VERSION,
-            found: header.version.get(),
-        });
+    if let Some(reason) = Reason::of_version(header.version.get()) {
+        return Err(reason);
     }
     if header.block.get() != block {
         return Err(Reason::Mismatch {
@@ -118,7 +115,14 @@ pub fn decode_map_block(
             max: MAP_ENTRIES as u64,
         });
     }
-    let checksums = rest[..entries * 8]
+    if header.reserved.get() != 0 {
+        return Err(Reason::Reserved { what: "page map block" });
+    }
+    let (used, unused) = rest.split_at(entries * 8);
+    if unused.iter().any(|byte| *byte != 0) {
+        return Err(Reason::Reserved { what: "page map entries" });
+    }
+    let checksums = used
         .chunks_exact(8)
         .map(|chunk| {
             let mut word = [0; 8];

@@ -66,6 +66,17 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// Why bytes of format version `found` cannot be read: newer ones by name, and 0, which was never written.
+    pub(crate) const fn of_version(found: u16) -> Option<Self> {
+        match found {
+            0 => Some(Self::Unknown { what: "format version", found: 0 }),
+            1..=crate::FORMAT_VERSION => None,
+            found => Some(Self::Version { supported: crate::FORMAT_VERSION, found }),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -294,7 +294,7 @@ pub fn deadline_extension(deadline_ms: u64) -> [u8; 10] {
 /// The deadline in an extension, if it holds one. Unknown items are passed over.
 ///
 /// # Errors
-/// [`Reason`] when the items do not fill the extension exactly.
+/// [`Reason`] when the items do not fill the extension exactly, or a deadline is not 8 bytes, or stands there twice.
 pub fn deadline_of(extension: &[u8]) -> Result<Option<u64>, Reason> {
     let mut reader = crate::bytes::Reader::new(extension);
     let mut deadline = None;
@@ -303,7 +303,11 @@ pub fn deadline_of(extension: &[u8]) -> Result<Option<u64>, Reason> {
         let len = usize::from(reader.u8()?);
         let item = reader.raw(len)?;
         if tag == EXTENSION_DEADLINE {
-            deadline = Some(crate::bytes::Reader::new(item).u64()?);
+            let mut item = crate::bytes::Reader::new(item);
+            if deadline.replace(item.u64()?).is_some() {
+                return Err(Reason::Mismatch { what: "deadline items", expected: 1, found: 2 });
+            }
+            item.finish()?;
         }
     }
     Ok(deadline)

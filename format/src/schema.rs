@@ -2,6 +2,7 @@
 
 use crate::bytes::{Reader, Writer};
 use crate::reason::Reason;
+use crate::superblock::SHARD_COUNT_MAX;
 
 /// Longest table name, in bytes.
 pub const TABLE_NAME_LEN_MAX: usize = 255;
@@ -89,9 +90,22 @@ impl TableSchema {
         let mut value_len = None;
         let mut deadlines = false;
         let mut slot_count_max = None;
+        let mut seen = 0_u128;
         while reader.remaining() > 0 {
             let tag = reader.u8()?;
             let mut item = Reader::new(reader.bytes()?);
+            if tag < TAG_OPTIONAL {
+                // The second of two equal items would silently win.
+                let bit = 1_u128 << tag;
+                if seen & bit != 0 {
+                    return Err(Reason::Mismatch {
+                        what: "schema items with one tag",
+                        expected: 1,
+                        found: 2,
+                    });
+                }
+                seen |= bit;
+            }
             match tag {
                 TAG_NAME => {
                     let text = item.raw(item.remaining())?;
@@ -114,7 +128,16 @@ impl TableSchema {
                 TAG_PINNED => placement = Placement::Pinned(item.u8()?),
                 TAG_KEY_LEN => key_len = Some(item.u32()?),
                 TAG_VALUE_LEN => value_len = Some(item.u32()?),
-                TAG_DEADLINES => deadlines = item.u8()? == 1,
+                TAG_DEADLINES => {
+                    let mark = item.u8()?;
+                    if mark != 1 {
+                        return Err(Reason::Unknown {
+                            what: "deadlines mark",
+                            found: u64::from(mark),
+                        });
+                    }
+                    deadlines = true;
+                }
                 TAG_SLOT_COUNT_MAX => slot_count_max = Some(item.u32()?),
                 tag if tag >= TAG_OPTIONAL => continue,
                 tag => return Err(Reason::Unknown { what: "schema item", found: u64::from(tag) }),
@@ -143,6 +166,11 @@ impl TableSchema {
         let range = |what, found: u64, max: u64| Some(Reason::Range { what, found, max });
         if self.name.is_empty() || self.name.len() > TABLE_NAME_LEN_MAX {
             return range("table name length", self.name.len() as u64, TABLE_NAME_LEN_MAX as u64);
+        }
+        if let Placement::Pinned(shard) = self.placement
+            && u32::from(shard) >= SHARD_COUNT_MAX
+        {
+            return range("pinned shard", u64::from(shard), u64::from(SHARD_COUNT_MAX - 1));
         }
         if self.key_len == 0 || self.key_len > FIXED_KEY_LEN_MAX {
             return range("key length", u64::from(self.key_len), u64::from(FIXED_KEY_LEN_MAX));
@@ -212,8 +240,11 @@ impl Ddl {
             kind => return Err(Reason::Unknown { what: "DDL action", found: u64::from(kind) }),
         };
         reader.finish()?;
-        if number == 0 || table == 0 {
-            return Err(Reason::Range { what: "DDL number", found: number, max: u64::MAX });
+        if number == 0 {
+            return Err(Reason::Range { what: "DDL number", found: 0, max: u64::MAX });
+        }
+        if table == 0 {
+            return Err(Reason::Range { what: "DDL table", found: 0, max: u64::from(u32::MAX) });
         }
         Ok(Self { number, table, action })
     }

@@ -4,6 +4,7 @@ use crate::block::BLOCK_SIZE;
 use crate::checksum::{Seed, StoreId};
 use crate::layout::layout;
 use crate::reason::Reason;
+use crate::superblock::SEGMENT_SIZE_MAX;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -58,14 +59,15 @@ impl SegmentHeader {
         if seed().checksum(&header.as_bytes()[8..]) != header.checksum.get() {
             return Err(Reason::Checksum { what: "segment header" });
         }
-        if header.version.get() > crate::FORMAT_VERSION {
-            return Err(Reason::Version {
-                supported: crate::FORMAT_VERSION,
-                found: header.version.get(),
-            });
+        if let Some(reason) = Reason::of_version(header.version.get()) {
+            return Err(reason);
         }
         if header.reserved != [0; 16] {
             return Err(Reason::Reserved { what: "segment header" });
+        }
+        let size = header.segment_size.get();
+        if !size.is_multiple_of(BLOCK_SIZE as u64) || size <= SEGMENT_DATA_OFFSET {
+            return Err(Reason::Range { what: "segment size", found: size, max: SEGMENT_SIZE_MAX });
         }
         Ok(header)
     }

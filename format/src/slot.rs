@@ -174,6 +174,8 @@ pub fn encode_slot(
 ) {
     assert_eq!(out.len(), layout.slot_size);
     assert!(slot.key.len() == layout.key_len || slot.kind == SlotKind::Free);
+    // Longer ones would fit into the padding and come back cut off.
+    assert!(slot.key.len() <= layout.key_len && slot.value.len() <= layout.value_len);
     out.fill(0);
     let header = SlotHeader {
         checksum: U64::ZERO,

@@ -4,6 +4,8 @@ use crate::block::BLOCK_SIZE;
 use crate::checksum::{Seed, StoreId};
 use crate::layout::layout;
 use crate::reason::Reason;
+use crate::schema::{FIXED_KEY_LEN_MAX, FIXED_VALUE_LEN_MAX};
+use crate::slot::SlotLayout;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -35,13 +37,7 @@ layout! {
 impl SlotFileHeader {
     /// The header of a table's file with this magic.
     #[must_use]
-    pub fn new(
-        magic: u32,
-        store: StoreId,
-        shard: u8,
-        table: u32,
-        layout: &crate::slot::SlotLayout,
-    ) -> Self {
+    pub fn new(magic: u32, store: StoreId, shard: u8, table: u32, layout: &SlotLayout) -> Self {
         let mut header = Self {
             checksum: U64::ZERO,
             magic: U32::new(magic),
@@ -74,14 +70,43 @@ impl SlotFileHeader {
         if seed(magic).checksum(&header.as_bytes()[8..]) != header.checksum.get() {
             return Err(Reason::Checksum { what: "slot file header" });
         }
-        if header.version.get() > crate::FORMAT_VERSION {
-            return Err(Reason::Version {
-                supported: crate::FORMAT_VERSION,
-                found: header.version.get(),
-            });
+        if let Some(reason) = Reason::of_version(header.version.get()) {
+            return Err(reason);
         }
         if header.reserved != [0; 8] {
             return Err(Reason::Reserved { what: "slot file header" });
+        }
+        if header.deadlines.get() > 1 {
+            return Err(Reason::Unknown {
+                what: "deadlines mark",
+                found: u64::from(header.deadlines.get()),
+            });
+        }
+        let (key_len, value_len) = (header.key_len.get(), header.value_len.get());
+        let lengths = [
+            ("key length", key_len, FIXED_KEY_LEN_MAX),
+            ("value length", value_len, FIXED_VALUE_LEN_MAX),
+        ];
+        for (what, found, max) in lengths {
+            if found > max {
+                return Err(Reason::Range { what, found: u64::from(found), max: u64::from(max) });
+            }
+        }
+        // Sizes follow from lengths: a reader may use either.
+        let layout =
+            SlotLayout::new(key_len as usize, value_len as usize, header.deadlines.get() == 1);
+        let sizes = [
+            ("slot size", layout.slot_size, header.slot_size.get()),
+            ("page size", layout.page_size, header.page_size.get()),
+        ];
+        for (what, expected, found) in sizes {
+            if expected as u64 != u64::from(found) {
+                return Err(Reason::Mismatch {
+                    what,
+                    expected: expected as u64,
+                    found: u64::from(found),
+                });
+            }
         }
         Ok(header)
     }

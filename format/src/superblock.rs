@@ -4,6 +4,7 @@ use crate::block::BLOCK_SIZE;
 use crate::checksum::{Seed, StoreId};
 use crate::layout::layout;
 use crate::reason::Reason;
+use crate::record::KEY_LEN_MAX;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -70,12 +71,14 @@ impl Superblock {
     /// The reason why neither copy can be read.
     pub fn decode_file(bytes: &[u8]) -> Result<(Self, Option<Reason>), Reason> {
         let second = bytes.get(BLOCK_SIZE..).unwrap_or_default();
+        let newer =
+            |reason: &Reason| matches!(reason, Reason::Version { .. } | Reason::Unknown { .. });
         match (Self::decode(bytes), Self::decode(second)) {
+            // What a newer build wrote is no damage: it decides, wherever it stands.
+            (Err(reason), _) | (_, Err(reason)) if newer(&reason) => Err(reason),
             (Ok(first), Ok(second)) if first == second => Ok((first, None)),
             (Ok(_), Ok(_)) => Err(Reason::Checksum { what: "pair of superblocks" }),
             (Ok(first), Err(reason)) => Ok((first, Some(reason))),
-            // A newer version is no damage: it decides.
-            (Err(reason @ (Reason::Version { .. } | Reason::Unknown { .. })), _) => Err(reason),
             (Err(reason), Ok(second)) => Ok((second, Some(reason))),
             (Err(reason), Err(_)) => Err(reason),
         }
@@ -104,11 +107,8 @@ impl Superblock {
         if seed().checksum(&self.as_bytes()[8..]) != self.checksum.get() {
             return Some(Reason::Checksum { what: "superblock" });
         }
-        if self.version.get() > crate::FORMAT_VERSION {
-            return Some(Reason::Version {
-                supported: crate::FORMAT_VERSION,
-                found: self.version.get(),
-            });
+        if let Some(reason) = Reason::of_version(self.version.get()) {
+            return Some(reason);
         }
         let unknown = self.features_required.get() & !FEATURES_REQUIRED;
         if unknown != 0 {
@@ -122,8 +122,18 @@ impl Superblock {
                 max: u64::from(SHARD_COUNT_MAX),
             });
         }
+        let prefix_bits_max = 8 * KEY_LEN_MAX as u32;
+        if self.shard_prefix_bits.get() > prefix_bits_max {
+            return Some(Reason::Range {
+                what: "shard prefix bits",
+                found: u64::from(self.shard_prefix_bits.get()),
+                max: u64::from(prefix_bits_max),
+            });
+        }
         let size = self.segment_size.get();
-        if size % BLOCK_SIZE as u64 != 0 || !(SEGMENT_SIZE_MIN..=SEGMENT_SIZE_MAX).contains(&size) {
+        if !size.is_multiple_of(BLOCK_SIZE as u64)
+            || !(SEGMENT_SIZE_MIN..=SEGMENT_SIZE_MAX).contains(&size)
+        {
             return Some(Reason::Range {
                 what: "segment size",
                 found: size,

@@ -1,0 +1,65 @@
+//! Planted bugs. A build with `--cfg slotcask_mutants` holds all of them, one is picked by name at run time, and the
+//! explorer has to catch each. In every other build [`active`] is `false` at compile time.
+
+/// Names of all planted bugs, each with what it breaks.
+pub const MUTANTS: &[(&str, &str)] = &[
+    ("ack_before_sync", "a flush is acknowledged before its sync"),
+    ("skip_log_sync", "the log is never synced"),
+    ("skip_directory_sync", "a prepared segment's name is not made durable"),
+    ("believe_torn_body", "a flush whose body does not match its checksum is accepted"),
+    ("ignore_flush_chain", "the checksum of the flush before is not compared"),
+    (
+        "append_to_found_segment",
+        "recovery accepts what is above the watermark without rewriting it",
+    ),
+    ("ignore_watermark", "a log that ends below its watermark is accepted"),
+    ("ignore_flush_beyond", "a valid flush beyond the end of the chain is not looked for"),
+    ("truncate_silently", "a truncated tail is not reported"),
+    ("ignore_missing_segment", "a segment that the manifest lists may be missing"),
+    ("ignore_short_manifest", "a manifest older than the log says is accepted"),
+    ("recycle_too_early", "segments leave the log before the checkpoint record is durable"),
+    ("recycle_newest_checkpoint", "the log keeps nothing for the checkpoint before the last"),
+    ("redo_from_too_late", "recovery redoes from one record too late"),
+    ("checkpoint_without_log", "a page is written before its log is durable"),
+    ("checkpoint_without_page_sync", "the slot file is not synced before the checkpoint record"),
+    ("checkpoint_skips_last_page", "a checkpoint forgets its last page"),
+    ("redo_newer_slots", "redo does not compare sequences"),
+    ("accept_bad_slot", "a slot with a bad checksum counts as free"),
+    ("ignore_page_map", "pages are not compared with the page map"),
+    ("map_in_place", "a map block overwrites its committed copy"),
+    ("split_batch", "a batch may be split over two flushes"),
+    ("reissue_sequence", "a sequence is given twice after a recovery"),
+    ("skip_double_write", "torn page protection writes in place only"),
+    ("poison_forgets", "a failed flush does not poison the shard"),
+    ("retry_failed_sync", "a failed sync is tried again and believed"),
+    ("disk_full_after_acceptance", "a write is accepted without a segment to hold it"),
+    ("drop_not_logged", "a drop is not written to the log"),
+    ("delete_without_tombstone", "a delete leaves the slot on disk as it was"),
+    ("forget_ddl_on_shard", "a catalogue change found on one shard is not completed on the others"),
+    ("clear_keeps_slots", "recovery takes slots from before a clear"),
+];
+
+#[cfg(slotcask_mutants)]
+static PICKED: std::sync::Mutex<Option<String>> = std::sync::Mutex::new(None);
+
+/// Picks the planted bug with this name, or none. Only builds with `--cfg slotcask_mutants` have it.
+#[cfg(slotcask_mutants)]
+pub fn pick(name: Option<&str>) {
+    *PICKED.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = name.map(str::to_owned);
+}
+
+/// True when the planted bug `name` was picked.
+#[cfg(slotcask_mutants)]
+#[must_use]
+pub fn active(name: &str) -> bool {
+    debug_assert!(MUTANTS.iter().any(|(known, _)| *known == name), "unknown mutant {name}");
+    PICKED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).as_deref() == Some(name)
+}
+
+/// True when the planted bug `name` was picked: never, in this build.
+#[cfg(not(slotcask_mutants))]
+#[must_use]
+#[inline(always)]
+pub const fn active(_name: &str) -> bool {
+    false
+}

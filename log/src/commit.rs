@@ -1,0 +1,230 @@
+//! Group commit: who flushes, who waits, and the durable cursor.
+//!
+//! There is one flush in flight per log. A writer that waits for its record takes the flush role if it is free and waits
+//! otherwise. Waiters stand in two rows: those whose records are in the flush in flight, and those who came after. When a
+//! flush ends, all of the first row are woken, and one of the second, which takes the role; so nobody is woken in vain.
+//!
+//! Invariants
+//!  1. `durable` only grows, and only after the sync of the flush that holds the sequence.
+//!  2. Whoever sees the role free and has something to wait for takes it, or passes the wake-up on.
+//!  3. After a failure nobody's wait succeeds unless its sequence was durable before.
+
+use crate::error::Cause;
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+/// The durable cursor of a log, and those who wait for it.
+#[derive(Debug)]
+pub struct Commit {
+    durable: AtomicU64,
+    poisoned: AtomicBool,
+    wakers_waiting: AtomicBool,
+    state: Mutex<State>,
+    rows: [Condvar; 2],
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Somebody has the flush role.
+    flushing: bool,
+    /// Last sequence of the flush in flight.
+    in_flight: u64,
+    /// The row where those wait who are not in the flush in flight.
+    next_row: usize,
+    waiting: [usize; 2],
+    poison: Option<Cause>,
+    wakers: Vec<(u64, Waker)>,
+}
+
+/// How a wait ended without the sequence being durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitError {
+    /// The log failed before the sequence was durable.
+    Poisoned(Cause),
+    /// Time ran out; the sequence may still become durable.
+    TimedOut,
+}
+
+impl Commit {
+    /// A cursor that starts at `durable`.
+    #[must_use]
+    pub fn new(durable: u64) -> Self {
+        Self {
+            durable: AtomicU64::new(durable),
+            poisoned: AtomicBool::new(false),
+            wakers_waiting: AtomicBool::new(false),
+            state: Mutex::new(State::default()),
+            rows: [Condvar::new(), Condvar::new()],
+        }
+    }
+
+    /// Highest sequence that is durable.
+    #[must_use]
+    #[inline]
+    pub fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// True after a failure.
+    #[must_use]
+    #[inline]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// The failure, if there was one.
+    #[must_use]
+    pub fn poison_cause(&self) -> Option<Cause> {
+        if self.is_poisoned() { self.state.lock().poison.clone() } else { None }
+    }
+
+    /// Waits until `sequence` is durable. `flush` writes what has gathered, calls [`Commit::begin`] when it has taken it, and
+    /// [`Commit::advance`] or [`Commit::poison`]; it is called by the one waiter that has the role. `now` gives the time
+    /// since some fixed moment; `deadline` is in the same time.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    pub fn wait(
+        &self,
+        sequence: u64,
+        deadline: Option<Duration>,
+        now: impl Fn() -> Duration,
+        flush: impl Fn(),
+    ) -> Result<(), WaitError> {
+        if self.durable() >= sequence {
+            return Ok(());
+        }
+        let mut state = self.state.lock();
+        loop {
+            if self.durable() >= sequence {
+                self.pass_on(&state);
+                return Ok(());
+            }
+            if let Some(cause) = &state.poison {
+                return Err(WaitError::Poisoned(cause.clone()));
+            }
+            let left = match deadline {
+                None => None,
+                Some(deadline) => match deadline.checked_sub(now()) {
+                    None | Some(Duration::ZERO) => {
+                        self.pass_on(&state);
+                        return Err(WaitError::TimedOut);
+                    }
+                    left => left,
+                },
+            };
+            if !state.flushing {
+                state.flushing = true;
+                drop(state);
+                flush();
+                state = self.end();
+                continue;
+            }
+            let row = if sequence <= state.in_flight { state.next_row ^ 1 } else { state.next_row };
+            state.waiting[row] += 1;
+            state = match left {
+                None => self.rows[row].wait(state),
+                Some(left) => self.rows[row].wait_timeout(state, left),
+            };
+            state.waiting[row] -= 1;
+        }
+    }
+
+    /// Runs `flush` if nobody else has the flush role; returns whether it ran.
+    pub fn try_lead(&self, flush: impl FnOnce()) -> bool {
+        {
+            let mut state = self.state.lock();
+            if state.flushing {
+                return false;
+            }
+            state.flushing = true;
+        }
+        flush();
+        drop(self.end());
+        true
+    }
+
+    /// Whoever has the flush role has taken everything up to `sequence`: who comes now waits for the next flush.
+    pub fn begin(&self, sequence: u64) {
+        let mut state = self.state.lock();
+        state.in_flight = sequence;
+        state.next_row ^= 1;
+    }
+
+    /// Everything up to `sequence` is durable.
+    pub fn advance(&self, sequence: u64) {
+        debug_assert!(self.durable() <= sequence);
+        // Sequentially consistent with `register`: one of the two sees the other.
+        self.durable.store(sequence, Ordering::SeqCst);
+        if self.wakers_waiting.load(Ordering::SeqCst) {
+            self.wake_futures(|_, waited| waited <= sequence);
+        }
+    }
+
+    /// The log failed: nothing beyond the durable cursor will ever be.
+    pub fn poison(&self, cause: &Cause) {
+        {
+            let mut state = self.state.lock();
+            state.poison.get_or_insert_with(|| cause.clone());
+            self.poisoned.store(true, Ordering::Release);
+        }
+        self.rows[0].notify_all();
+        self.rows[1].notify_all();
+        self.wake_futures(|_, _| true);
+    }
+
+    /// Has `waker` called when `sequence` is durable or the log fails; returns false when either is so already.
+    #[must_use]
+    pub fn register(&self, sequence: u64, waker: &Waker) -> bool {
+        let mut state = self.state.lock();
+        self.wakers_waiting.store(true, Ordering::SeqCst);
+        // After the flag is up, `advance` looks at the list; before it, the cursor shows here.
+        if self.durable.load(Ordering::SeqCst) >= sequence || state.poison.is_some() {
+            return false;
+        }
+        state.wakers.retain(|(waited, other)| *waited != sequence || !other.will_wake(waker));
+        state.wakers.push((sequence, waker.clone()));
+        true
+    }
+
+    fn wake_futures(&self, ready: impl Fn(&State, u64) -> bool) {
+        let mut woken = Vec::new();
+        {
+            let mut state = self.state.lock();
+            let wakers = std::mem::take(&mut state.wakers);
+            for (waited, waker) in wakers {
+                if ready(&state, waited) {
+                    woken.push(waker);
+                } else {
+                    state.wakers.push((waited, waker));
+                }
+            }
+            self.wakers_waiting.store(!state.wakers.is_empty(), Ordering::Release);
+        }
+        for waker in woken {
+            waker.wake();
+        }
+    }
+
+    /// Gives the flush role back and wakes the next one for it, then all whose records were in the flush.
+    fn end(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock();
+        state.flushing = false;
+        let next = state.next_row;
+        if state.waiting[next] > 0 {
+            self.rows[next].notify_one();
+        }
+        if state.waiting[next ^ 1] > 0 {
+            self.rows[next ^ 1].notify_all();
+        }
+        state
+    }
+
+    /// A waiter that leaves may have been the one that was woken to take the role.
+    fn pass_on(&self, state: &MutexGuard<'_, State>) {
+        if !state.flushing && state.waiting[state.next_row] > 0 {
+            self.rows[state.next_row].notify_one();
+        }
+    }
+}

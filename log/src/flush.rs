@@ -1,0 +1,122 @@
+//! Writing what has gathered. Called by whoever has the flush role, one at a time.
+
+use crate::gather::Gather;
+use crate::shard::ShardLog;
+use slotcask_format::FORMAT_VERSION;
+use slotcask_format::flush::{FLUSH_MAGIC, FlushHeader, flush_seed};
+use slotcask_format::mutants;
+use slotcask_io::IoError;
+use std::sync::atomic::Ordering;
+use zerocopy::IntoBytes;
+use zerocopy::little_endian::{U16, U32, U64};
+
+impl<S> ShardLog<S> {
+    /// Writes and syncs the oldest flush that waits, or the gathering one. Returns without doing anything when there is
+    /// none. The caller has the flush role. A failure poisons the shard.
+    pub(crate) fn flush_once(&self) {
+        if self.commit.is_poisoned() {
+            return;
+        }
+        let Some(mut gather) = self.take_flush() else { return };
+        let last = gather.last_sequence();
+        if mutants::active("ack_before_sync") && last > self.durable() {
+            self.commit.advance(last);
+        }
+        let started = self.env.clock.monotonic();
+        match self.write_flush(&mut gather) {
+            Ok(size) => {
+                if last > self.durable() {
+                    self.commit.advance(last);
+                }
+                let elapsed = self.env.clock.monotonic().saturating_sub(started);
+                metrics::histogram!("slotcask_flush_seconds").record(elapsed.as_secs_f64());
+                metrics::histogram!("slotcask_flush_bytes").record(size as f64);
+            }
+            Err(error) => self.poison(error.to_string()),
+        }
+        self.locked.lock().writer.give_buffer(gather.into_buf());
+    }
+
+    /// Flushes until nothing is left that was appended before the call; returns false when someone else is flushing.
+    pub fn flush_background(&self) -> bool {
+        let last = self.lock().last_sequence();
+        self.commit.try_lead(|| {
+            loop {
+                self.flush_once();
+                let more = {
+                    let locked = self.locked.lock();
+                    !locked.writer.queue.is_empty()
+                };
+                if self.commit.is_poisoned() || (self.durable() >= last && !more) {
+                    break;
+                }
+            }
+        })
+    }
+
+    /// True when something waits to be flushed.
+    #[must_use]
+    pub fn has_unflushed(&self) -> bool {
+        let locked = self.locked.lock();
+        !locked.writer.queue.is_empty() || locked.writer.gather.as_ref().is_some_and(|gather| gather.count > 0)
+    }
+
+    fn take_flush(&self) -> Option<Gather> {
+        let mut locked = self.locked.lock();
+        let writer = &mut locked.writer;
+        writer.kicked = false;
+        if writer.queue.is_empty() {
+            if writer.gather.as_ref().is_none_or(|gather| gather.count == 0) {
+                return None;
+            }
+            writer.close_gather();
+        }
+        let gather = writer.queue.pop_front()?;
+        writer.queued_bytes -= gather.size();
+        // Under the shard lock, so that nobody whose record is in this flush can wait for the next one.
+        self.commit.begin(gather.last_sequence());
+        drop(locked);
+        Some(gather)
+    }
+
+    fn write_flush(&self, gather: &mut Gather) -> Result<usize, IoError> {
+        let mut chain = self.chain.lock();
+        chain.time_floor_ms = chain.time_floor_ms.max(self.env.clock.wall_ms());
+        let seed = flush_seed(self.ident.store, self.ident.shard, gather.generation);
+        let watermark = self.durable();
+        let mut header = FlushHeader {
+            checksum: U64::ZERO,
+            body_checksum: U64::ZERO,
+            magic: U32::new(FLUSH_MAGIC),
+            version: U16::new(FORMAT_VERSION),
+            flags: U16::new(gather.flags),
+            generation: U64::new(gather.generation),
+            offset: U64::new(gather.offset),
+            first_sequence: U64::new(gather.first_sequence),
+            count: U32::new(gather.count),
+            length: U32::new(gather.payload_len() as u32),
+            epoch: U32::new(gather.epoch),
+            reserved: U32::ZERO,
+            durable_sequence: U64::new(watermark),
+            manifest_sequence: U64::new(self.manifest_sequence.load(Ordering::Acquire)),
+            previous: U64::new(chain.previous),
+            time_floor_ms: U64::new(chain.time_floor_ms),
+        };
+        let offset = gather.offset;
+        let file = gather.file.clone();
+        let bytes = gather.padded();
+        header.seal(seed, &bytes[FlushHeader::SIZE..]);
+        bytes[..FlushHeader::SIZE].copy_from_slice(header.as_bytes());
+        file.write_at(offset, bytes)?;
+        if !mutants::active("skip_log_sync") {
+            match file.sync() {
+                Err(_) if mutants::active("retry_failed_sync") => file.sync()?,
+                result => result?,
+            }
+        }
+        chain.previous = header.checksum.get();
+        chain.flushes += 1;
+        chain.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+}

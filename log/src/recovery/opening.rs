@@ -1,0 +1,181 @@
+//! What is in a shard's directory.
+
+use crate::config::{LogConfig, LogIdent};
+use crate::error::{LogError, Result};
+use crate::manifest::{Listener, ManifestScan};
+use crate::recovery::scan::ScanEnd;
+use slotcask_format::file_name::ShardFile;
+use slotcask_format::manifest::ManifestState;
+use slotcask_format::mutants;
+use slotcask_format::segment::SegmentHeader;
+use slotcask_format::{BLOCK_SIZE, Reason};
+use slotcask_io::{AlignedBuf, Env, File, OpenMode};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A segment file that belongs to the log.
+#[derive(Debug, Clone)]
+pub(crate) struct FoundSegment {
+    pub generation: u64,
+    pub path: PathBuf,
+    pub file: Arc<dyn File>,
+    /// First sequence in it, once scanned.
+    pub first_sequence: Option<u64>,
+}
+
+/// The log of a shard while it is being opened.
+#[derive(Debug)]
+pub struct Opening {
+    pub(crate) env: Env,
+    pub(crate) ident: LogIdent,
+    pub(crate) config: LogConfig,
+    pub(crate) manifest: ManifestScan,
+    pub(crate) segments: Vec<FoundSegment>,
+    pub(crate) spares: Vec<u64>,
+    /// Generations of segment files that are no part of the log.
+    pub(crate) stale: Vec<u64>,
+    /// Files that were being made.
+    pub(crate) leftovers: Vec<PathBuf>,
+    pub(crate) generation_highest: u64,
+    pub(crate) end: Option<ScanEnd>,
+}
+
+impl Opening {
+    /// Writes the first manifest of a new shard into its directory, which the caller has made.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn create(env: &Env, ident: &LogIdent, config: &LogConfig) -> Result<()> {
+        let state = ManifestState {
+            floor_sequence: 1,
+            redo_sequence: 1,
+            redo_sequence_before: 1,
+            time_floor_ms: env.clock.wall_ms(),
+            ..ManifestState::default()
+        };
+        crate::manifest::Manifest::create(env, ident, 1, 1, &state, manifest_size(config))?;
+        Ok(())
+    }
+
+    /// Lists the shard's directory, reads its manifest and checks that the segments which it lists are there.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] when something is missing or is not what its name says.
+    pub fn read(env: &Env, ident: &LogIdent, config: &LogConfig) -> Result<Self> {
+        Self::read_with(env, ident, config, &mut |_, _, _| {})
+    }
+
+    /// As [`Opening::read`]; `listener` gets every manifest record with its offset.
+    ///
+    /// # Errors
+    /// As [`Opening::read`].
+    pub fn read_with(
+        env: &Env,
+        ident: &LogIdent,
+        config: &LogConfig,
+        listener: &mut Listener<'_>,
+    ) -> Result<Self> {
+        let mut generations = Vec::new();
+        let mut manifests = Vec::new();
+        let mut spares = Vec::new();
+        let mut leftovers = Vec::new();
+        for entry in env.disk.list(&ident.dir)? {
+            match ShardFile::parse(&entry.name) {
+                Some(ShardFile::Segment(generation)) => generations.push((generation, entry.stat.len)),
+                Some(ShardFile::Manifest(generation)) => manifests.push(generation),
+                Some(ShardFile::Spare(number)) if entry.stat.len == config.segment_size => spares.push(number),
+                // A spare of another size was not finished.
+                Some(ShardFile::Spare(_) | ShardFile::Temporary) => {
+                    leftovers.push(ident.dir.join(&entry.name));
+                }
+                Some(ShardFile::Slots(_) | ShardFile::Map(_) | ShardFile::DoubleWrite) | None => {}
+            }
+        }
+        generations.sort_unstable();
+        let manifest = ManifestScan::read_with(env, ident, &manifests, listener)?;
+        let mut opening = Self {
+            env: env.clone(),
+            ident: ident.clone(),
+            config: config.clone(),
+            generation_highest: generations.last().map_or(0, |(generation, _)| *generation),
+            segments: Vec::new(),
+            spares,
+            stale: Vec::new(),
+            leftovers,
+            end: None,
+            manifest,
+        };
+        opening.find_segments(&generations)?;
+        Ok(opening)
+    }
+
+    fn find_segments(&mut self, generations: &[(u64, u64)]) -> Result<()> {
+        let listed = self.manifest.state.segments.clone();
+        let path_of = |ident: &LogIdent, generation| ident.dir.join(ShardFile::Segment(generation).name());
+        for generation in &listed {
+            if !generations.iter().any(|(found, _)| found == generation)
+                && !mutants::active("ignore_missing_segment")
+            {
+                let path = path_of(&self.ident, *generation);
+                return Err(LogError::corrupt(
+                    &path,
+                    0,
+                    "the manifest lists this segment and it is not there: put it back, or restore the store",
+                ));
+            }
+        }
+        for &(generation, len) in generations {
+            let path = path_of(&self.ident, generation);
+            let is_listed = listed.contains(&generation);
+            if !is_listed && listed.first().is_some_and(|floor| generation < *floor) {
+                self.stale.push(generation);
+                continue;
+            }
+            match self.open_segment(generation, len, &path) {
+                Ok(file) => self.segments.push(FoundSegment { generation, path, file, first_sequence: None }),
+                // A crash between a segment's rename and the manifest record that lists it leaves this.
+                Err(LogError::Corrupt { .. }) if !is_listed => self.stale.push(generation),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn open_segment(&self, generation: u64, len: u64, path: &std::path::Path) -> Result<Arc<dyn File>> {
+        if len != self.config.segment_size {
+            let reason = Reason::Mismatch { what: "bytes", expected: self.config.segment_size, found: len };
+            return Err(LogError::corrupt(path, 0, reason.to_string()));
+        }
+        let file = self.env.disk.open(path, OpenMode::Read)?;
+        let mut block = AlignedBuf::zeroed(BLOCK_SIZE);
+        file.read_at(0, &mut block)?;
+        let reason = match SegmentHeader::decode(&block) {
+            Ok(header) => header.foreign(self.ident.store, self.ident.shard, generation),
+            Err(Reason::Version { supported, found }) => {
+                return Err(LogError::Newer { path: path.to_owned(), found, supported });
+            }
+            Err(reason) => Some(reason),
+        };
+        match reason {
+            None => Ok(file),
+            Some(reason) => Err(LogError::corrupt(path, 0, reason.to_string())),
+        }
+    }
+
+    /// What the manifest says.
+    #[must_use]
+    pub fn state(&self) -> &ManifestState {
+        &self.manifest.state
+    }
+
+    /// What reading the manifest found.
+    #[must_use]
+    pub fn manifest(&self) -> &ManifestScan {
+        &self.manifest
+    }
+}
+
+/// Bytes of a new manifest file: small logs (tests) get small ones, so that replacing them is exercised.
+pub(crate) fn manifest_size(config: &LogConfig) -> u64 {
+    if config.segment_size < 1 << 20 { 8 * BLOCK_SIZE as u64 } else { 64 * BLOCK_SIZE as u64 }
+}

@@ -1,0 +1,461 @@
+//! Walking the chain of flushes.
+
+use crate::error::LogError;
+use crate::recovery::opening::Opening;
+use crate::recovery::rows::{Decision, Facts, Row};
+use slotcask_format::checksum::Seed;
+use slotcask_format::flush::{FLUSH_MAGIC, FLUSH_RESTART, FlushHeader, flush_seed};
+use slotcask_format::record::{self, Record, RecordHeader};
+use slotcask_format::segment::SEGMENT_DATA_OFFSET;
+use slotcask_format::{BLOCK_SIZE, Reason, mutants};
+use slotcask_io::{AlignedBuf, File};
+use std::path::Path;
+use std::sync::Arc;
+use zerocopy::FromBytes;
+
+/// Gets what the scan accepts, in order.
+pub trait LogVisitor {
+    /// Error that ends the scan.
+    type Error: From<LogError>;
+
+    /// A flush was accepted.
+    ///
+    /// # Errors
+    /// Ends the scan.
+    fn flush(&mut self, path: &Path, header: &FlushHeader) -> Result<(), Self::Error> {
+        let _ = (path, header);
+        Ok(())
+    }
+
+    /// A record in it.
+    ///
+    /// # Errors
+    /// Ends the scan.
+    fn record(&mut self, record: &Record<'_>) -> Result<(), Self::Error>;
+}
+
+/// What the scan found.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ScanReport {
+    /// The row of the recovery table that decided.
+    pub row: &'static Row,
+    /// Rows that describe the way to the end: `rotated`, `restart`, `void`, `empty-segment`.
+    pub passed: Vec<&'static str>,
+    /// Last sequence accepted.
+    pub last_sequence: u64,
+    /// The watermark: highest sequence known to be durable.
+    pub watermark: u64,
+    /// Flushes accepted.
+    pub flushes: u64,
+    /// Records given to the visitor.
+    pub records: u64,
+    /// Flushes that were dropped from the end.
+    pub truncated_flushes: u64,
+    /// Bytes in which they left traces.
+    pub truncated_bytes: u64,
+    /// Highest time floor seen.
+    pub time_floor_ms: u64,
+}
+
+/// Where the log ends, for whoever goes on with it.
+#[derive(Debug, Clone)]
+pub(crate) struct ScanEnd {
+    pub last_sequence: u64,
+    pub watermark: u64,
+    pub previous: u64,
+    pub time_floor_ms: u64,
+    pub epoch: u32,
+    /// Accepted flushes above the watermark: at most one unless something is wrong.
+    pub pending: Vec<Pending>,
+    /// First sequence of each segment that holds flushes.
+    pub placed: Vec<(u64, u64)>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    pub file: Arc<dyn File>,
+    pub header: FlushHeader,
+}
+
+/// The bytes of a segment, read as far as they are needed.
+struct SegmentBytes {
+    file: Arc<dyn File>,
+    bytes: AlignedBuf,
+    loaded: usize,
+}
+
+impl SegmentBytes {
+    const STEP: usize = 1 << 20;
+
+    fn up_to(&mut self, end: usize) -> Result<&[u8], LogError> {
+        let end = end.min(self.bytes.len());
+        if end > self.loaded {
+            let to = end.next_multiple_of(Self::STEP).min(self.bytes.len());
+            self.file.read_at(self.loaded as u64, &mut self.bytes[self.loaded..to])?;
+            self.loaded = to;
+        }
+        Ok(&self.bytes[..end])
+    }
+}
+
+struct Walk<'a, V: LogVisitor> {
+    opening: &'a Opening,
+    visitor: &'a mut V,
+    redo_from: u64,
+    record_seed: Seed,
+    next: u64,
+    previous: Option<u64>,
+    manifest_named: u64,
+    end: ScanEnd,
+    report: ScanReport,
+    facts: Facts,
+    /// Path and offset where the chain ended, and why.
+    stop: Option<(usize, u64, String)>,
+}
+
+/// How a segment ended.
+enum SegmentEnd {
+    /// No valid flush at this offset.
+    At(u64, Reason),
+    /// What follows is void: a later opening truncated here.
+    Void,
+    /// Full to the last block.
+    Full,
+}
+
+impl Opening {
+    /// Walks the log and gives the records from `redo_from` on to `visitor`.
+    ///
+    /// # Errors
+    /// [`LogError::Corrupt`] when the recovery table refuses the log, or what the visitor returns.
+    pub fn scan<V: LogVisitor>(&mut self, redo_from: u64, visitor: &mut V) -> Result<ScanReport, V::Error> {
+        let state = self.state();
+        let floor = state.floor_sequence;
+        let mut walk = Walk {
+            record_seed: self.ident.record_seed(),
+            redo_from,
+            next: floor,
+            previous: None,
+            manifest_named: 0,
+            end: ScanEnd {
+                last_sequence: floor - 1,
+                watermark: state.durable_sequence,
+                previous: state.floor_previous,
+                time_floor_ms: state.time_floor_ms,
+                epoch: state.epoch,
+                pending: Vec::new(),
+                placed: Vec::new(),
+            },
+            report: ScanReport {
+                row: Facts::default().row(),
+                passed: Vec::new(),
+                last_sequence: 0,
+                watermark: 0,
+                flushes: 0,
+                records: 0,
+                truncated_flushes: 0,
+                truncated_bytes: 0,
+                time_floor_ms: 0,
+            },
+            facts: Facts::default(),
+            stop: None,
+            opening: &*self,
+            visitor,
+        };
+        walk.run()?;
+        let (report, end, stop) = walk.decide();
+        if report.row.decision == Decision::Refuse {
+            let (path, at, detail) = match stop {
+                Some((segment, at, detail)) => (self.segments[segment].path.clone(), at, detail),
+                None => (self.ident.dir.clone(), 0, "the log holds no segment".to_owned()),
+            };
+            let reason = format!(
+                "the log ends at sequence {} here ({detail}), which no crash explains [{}]: {}",
+                report.last_sequence, report.row.name, report.row.why
+            );
+            return Err(LogError::corrupt(&path, at, reason).into());
+        }
+        for (generation, first) in &end.placed {
+            if let Some(segment) = self.segments.iter_mut().find(|segment| segment.generation == *generation) {
+                segment.first_sequence = Some(*first);
+            }
+        }
+        self.end = Some(end);
+        Ok(report)
+    }
+}
+
+impl<V: LogVisitor> Walk<'_, V> {
+    fn run(&mut self) -> Result<(), V::Error> {
+        let count = self.opening.segments.len();
+        let mut firsts = Vec::with_capacity(count);
+        for at in 0..count {
+            firsts.push(self.first_flush(at)?);
+        }
+        // A flush is void when a later opening began again at or before its first sequence.
+        let mut limits = vec![u64::MAX; count];
+        for at in (0..count.saturating_sub(1)).rev() {
+            let later = firsts[at + 1].as_ref().and_then(|(header, whole)| {
+                let restarts = *whole && header.flags.get() & FLUSH_RESTART != 0;
+                restarts.then(|| header.first_sequence.get() - 1)
+            });
+            limits[at] = limits[at + 1].min(later.unwrap_or(u64::MAX));
+        }
+        let mut open_end: Vec<(usize, u64)> = Vec::new();
+        for at in 0..count {
+            let Some((first, _)) = firsts[at] else {
+                self.report.passed.push("empty-segment");
+                open_end.push((at, SEGMENT_DATA_OFFSET));
+                self.stop.get_or_insert((at, SEGMENT_DATA_OFFSET, "no flush stands there".to_owned()));
+                continue;
+            };
+            if first.first_sequence.get() > limits[at] {
+                self.report.passed.push("void");
+                continue;
+            }
+            if let Some(detail) = self.disconnected(&first) {
+                self.facts.segment_beyond = true;
+                let found = (at, SEGMENT_DATA_OFFSET, detail);
+                self.stop.get_or_insert(found);
+                break;
+            }
+            if first.flags.get() & FLUSH_RESTART != 0 {
+                self.report.passed.push("restart");
+            } else if at > 0 {
+                self.report.passed.push("rotated");
+            }
+            open_end.clear();
+            self.stop = None;
+            self.end.placed.push((self.opening.segments[at].generation, first.first_sequence.get()));
+            match self.segment(at, limits[at])? {
+                SegmentEnd::At(offset, reason) if limits[at] == u64::MAX => {
+                    self.stop = Some((at, offset, reason.to_string()));
+                    open_end.push((at, offset));
+                }
+                SegmentEnd::At(..) | SegmentEnd::Void | SegmentEnd::Full => {}
+            }
+        }
+        for (at, offset) in open_end {
+            self.look_beyond(at, offset)?;
+        }
+        Ok(())
+    }
+
+    fn bytes_of(&self, at: usize) -> SegmentBytes {
+        let segment = &self.opening.segments[at];
+        let size = self.opening.config.segment_size as usize;
+        SegmentBytes { file: segment.file.clone(), bytes: AlignedBuf::zeroed(size), loaded: 0 }
+    }
+
+    fn seed_of(&self, at: usize) -> Seed {
+        let ident = &self.opening.ident;
+        flush_seed(ident.store, ident.shard, self.opening.segments[at].generation)
+    }
+
+    /// The header of a segment's first flush, and whether that flush is whole.
+    fn first_flush(&mut self, at: usize) -> Result<Option<(FlushHeader, bool)>, V::Error> {
+        let file = self.opening.segments[at].file.clone();
+        let mut block = AlignedBuf::zeroed(BLOCK_SIZE);
+        file.read_at(SEGMENT_DATA_OFFSET, &mut block).map_err(LogError::from)?;
+        let Ok(header) = self.header_at(at, SEGMENT_DATA_OFFSET, &block) else { return Ok(None) };
+        if header.flags.get() & FLUSH_RESTART == 0 {
+            return Ok(Some((header, true)));
+        }
+        let mut bytes = AlignedBuf::zeroed(header.size());
+        file.read_at(SEGMENT_DATA_OFFSET, &mut bytes).map_err(LogError::from)?;
+        let whole = header.body_is_valid(self.seed_of(at), &bytes[FlushHeader::SIZE..]);
+        // A restart that did not become whole truncates nothing: it is no more than the end of the log.
+        Ok(if whole { Some((header, true)) } else { None })
+    }
+
+    fn header_at(&self, at: usize, offset: u64, bytes: &[u8]) -> Result<FlushHeader, Reason> {
+        let Ok((header, _)) = FlushHeader::read_from_prefix(bytes) else {
+            return Err(Reason::Short { expected: FlushHeader::SIZE as u64, found: bytes.len() as u64 });
+        };
+        let generation = self.opening.segments[at].generation;
+        match header.invalid(self.seed_of(at), generation, offset, self.opening.config.segment_size) {
+            None => Ok(header),
+            Some(reason) => Err(reason),
+        }
+    }
+
+    /// Why this header does not continue the chain, if it does not.
+    fn disconnected(&self, header: &FlushHeader) -> Option<String> {
+        if header.first_sequence.get() != self.next {
+            let found = header.first_sequence.get();
+            return Some(format!("the next flush begins at sequence {found}, expected {}", self.next));
+        }
+        match self.previous {
+            Some(previous) if previous != header.previous.get() && !mutants::active("ignore_flush_chain") => {
+                Some("the next flush does not name the checksum of the one before".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn segment(&mut self, at: usize, limit: u64) -> Result<SegmentEnd, V::Error> {
+        let mut bytes = self.bytes_of(at);
+        let seed = self.seed_of(at);
+        let size = self.opening.config.segment_size;
+        let mut offset = SEGMENT_DATA_OFFSET;
+        while offset < size {
+            let block = &bytes.up_to(offset as usize + BLOCK_SIZE)?[offset as usize..];
+            let header = match self.header_at(at, offset, block) {
+                Ok(header) => header,
+                Err(reason) => return Ok(SegmentEnd::At(offset, reason)),
+            };
+            if header.first_sequence.get() > limit {
+                self.report.passed.push("void");
+                return Ok(SegmentEnd::Void);
+            }
+            if let Some(detail) = self.disconnected(&header) {
+                self.facts.flush_beyond = true;
+                self.stop = Some((at, offset, detail));
+                return Ok(SegmentEnd::Full);
+            }
+            let end = offset as usize + header.size();
+            let flush = &bytes.up_to(end)?[offset as usize..];
+            self.watermark(&header);
+            if !header.body_is_valid(seed, &flush[FlushHeader::SIZE..]) && !mutants::active("believe_torn_body") {
+                return Ok(SegmentEnd::At(offset, Reason::Checksum { what: "flush" }));
+            }
+            if header.next_sequence() - 1 > limit {
+                let path = &self.opening.segments[at].path;
+                let reason = "a later opening began again in the middle of this flush";
+                return Err(LogError::corrupt(path, offset, reason).into());
+            }
+            self.accept(at, &header, &flush[FlushHeader::SIZE..])?;
+            offset = end as u64;
+        }
+        Ok(SegmentEnd::Full)
+    }
+
+    fn watermark(&mut self, header: &FlushHeader) {
+        self.manifest_named = self.manifest_named.max(header.manifest_sequence.get());
+        let durable = header.durable_sequence.get();
+        self.end.watermark = self.end.watermark.max(durable);
+        self.end.pending.retain(|pending| pending.header.next_sequence() - 1 > durable);
+    }
+
+    fn accept(&mut self, at: usize, header: &FlushHeader, body: &[u8]) -> Result<(), V::Error> {
+        let segment = &self.opening.segments[at];
+        let last = header.next_sequence() - 1;
+        self.visitor.flush(&segment.path, header)?;
+        if last >= self.redo_from && header.count.get() > 0 {
+            self.records(at, header, body)?;
+        }
+        if header.count.get() > 0 {
+            self.end.pending.push(Pending { file: segment.file.clone(), header: *header });
+        }
+        self.end.epoch = self.end.epoch.max(header.epoch.get());
+        self.end.time_floor_ms = self.end.time_floor_ms.max(header.time_floor_ms.get());
+        self.end.last_sequence = last;
+        self.next = last + 1;
+        self.previous = Some(header.checksum.get());
+        self.end.previous = header.checksum.get();
+        self.report.flushes += 1;
+        Ok(())
+    }
+
+    fn records(&mut self, at: usize, header: &FlushHeader, body: &[u8]) -> Result<(), V::Error> {
+        let path = &self.opening.segments[at].path;
+        let bad = |reason: String| LogError::corrupt(path, header.offset.get(), reason);
+        let mut rest = &body[..header.length.get() as usize];
+        let mut sequence = header.first_sequence.get();
+        while !rest.is_empty() {
+            let (record, size) = record::decode_vouched(self.record_seed, rest)
+                .map_err(|reason| bad(format!("record {sequence}: {reason}")))?;
+            if record.sequence != sequence {
+                return Err(bad(format!("record {sequence} has sequence {}", record.sequence)).into());
+            }
+            self.visitor.record(&record)?;
+            self.report.records += 1;
+            sequence += 1;
+            rest = &rest[size..];
+        }
+        if sequence != header.next_sequence() {
+            let reason = format!("the flush holds {} records", sequence - header.first_sequence.get());
+            return Err(bad(reason).into());
+        }
+        Ok(())
+    }
+
+    /// Looks behind the end of the chain for what must not be there, and for traces of a flush that did not become whole.
+    fn look_beyond(&mut self, at: usize, offset: u64) -> Result<(), V::Error> {
+        let mut segment = self.bytes_of(at);
+        let size = self.opening.config.segment_size;
+        let bytes = segment.up_to(size as usize)?;
+        let mut beyond = offset + BLOCK_SIZE as u64;
+        while beyond < size && !mutants::active("ignore_flush_beyond") {
+            if let Ok(header) = self.header_at(at, beyond, &bytes[beyond as usize..]) {
+                self.manifest_named = self.manifest_named.max(header.manifest_sequence.get());
+                self.facts.flush_beyond = true;
+                self.stop = Some((at, offset, format!("a valid flush stands behind it at {beyond}")));
+                return Ok(());
+            }
+            beyond += BLOCK_SIZE as u64;
+        }
+        let extent = self.trace_of_flush(at, offset, &bytes[offset as usize..]);
+        if extent > 0 {
+            self.facts.torn = true;
+            self.report.truncated_flushes += 1;
+            self.report.truncated_bytes += extent;
+        }
+        Ok(())
+    }
+
+    /// Bytes in which a flush that did not become whole left traces; 0 when there are none. Sectors of older generations
+    /// are no traces.
+    fn trace_of_flush(&self, at: usize, offset: u64, bytes: &[u8]) -> u64 {
+        let generation = self.opening.segments[at].generation;
+        let mut extent = 0;
+        if let Ok((header, _)) = FlushHeader::read_from_prefix(bytes) {
+            let signs = [
+                header.magic.get() == FLUSH_MAGIC,
+                header.generation.get() == generation,
+                header.offset.get() == offset,
+                header.first_sequence.get() == self.next,
+                self.previous == Some(header.previous.get()),
+            ];
+            if signs.into_iter().filter(|sign| *sign).count() >= 3 {
+                extent = BLOCK_SIZE as u64;
+            }
+        }
+        // Records of sequences that the log does not reach can only come from a flush that was lost.
+        let last = self.end.last_sequence;
+        let mut at = 0;
+        while at + RecordHeader::SIZE <= bytes.len() {
+            let Ok((header, _)) = RecordHeader::ref_from_prefix(&bytes[at..]) else { break };
+            let sequence = header.sequence.get();
+            if sequence > last && sequence - last <= u64::from(u32::MAX) && header.invalid(self.record_seed).is_none() {
+                extent = extent.max(slotcask_format::round_up(at + RecordHeader::SIZE) as u64);
+            }
+            at += 8;
+        }
+        extent
+    }
+
+    fn decide(mut self) -> (ScanReport, ScanEnd, Option<(usize, u64, String)>) {
+        let manifest = &self.opening.manifest;
+        let last = self.end.last_sequence;
+        self.facts.manifest_short =
+            self.manifest_named > manifest.sequence && !mutants::active("ignore_short_manifest");
+        self.facts.below_watermark = last < self.end.watermark && !mutants::active("ignore_watermark");
+        self.facts.above_watermark = last > self.end.watermark;
+        if let Some(clean) = manifest.state.clean {
+            self.facts.clean = true;
+            self.facts.clean_end_matches =
+                clean.sequence == last && self.previous.unwrap_or(self.end.previous) == clean.flush_checksum;
+        }
+        self.report.row = self.facts.row();
+        if mutants::active("truncate_silently") {
+            self.report.truncated_flushes = 0;
+            self.report.truncated_bytes = 0;
+        }
+        self.report.last_sequence = last;
+        self.report.watermark = self.end.watermark.min(last);
+        self.report.time_floor_ms = self.end.time_floor_ms;
+        (self.report, self.end, self.stop)
+    }
+}

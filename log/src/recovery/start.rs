@@ -1,0 +1,175 @@
+//! The first writes of an opened log.
+
+use crate::commit::Commit;
+use crate::error::{LogError, Result};
+use crate::gather::{Gather, Place};
+use crate::manifest::Manifest;
+use crate::recovery::opening::{Opening, manifest_size};
+use crate::recovery::scan::{Pending, ScanEnd};
+use crate::segments::{Maintenance, Prepared};
+use crate::shard::{Chain, Locked, ShardLog, Writer};
+use parking_lot::Mutex;
+use slotcask_format::file_name::ShardFile;
+use slotcask_format::flush::{FLUSH_RESTART, FlushHeader};
+use slotcask_format::mutants;
+use slotcask_format::record;
+use slotcask_format::segment::SEGMENT_DATA_OFFSET;
+use slotcask_io::AlignedBuf;
+use std::collections::VecDeque;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+impl Opening {
+    /// Writes what an opening writes and gives the log, with `state` behind its lock. After this everything that the scan
+    /// accepted is durable.
+    ///
+    /// # Errors
+    /// When the disk fails. What was found stays as it was: opening again does the same again.
+    ///
+    /// # Panics
+    /// When the log was not scanned.
+    pub fn start<S>(self, state: S) -> Result<ShardLog<S>> {
+        let end = self.end.clone().expect("the log is scanned before it is started");
+        let mut maintenance = self.fresh_manifest()?;
+        self.collect_leftovers(&mut maintenance)?;
+        let first = maintenance
+            .make_segment(&self.env, &self.ident, self.config.segment_size)
+            .map_err(|(error, _)| error)?;
+        let redo = maintenance.state.redo_sequence;
+        let log = self.assemble(state, &end, maintenance, &first);
+        log.write_restart(&end)?;
+        tracing::debug!(shard = log.ident.shard, last = end.last_sequence, redo, "log started");
+        Ok(log)
+    }
+
+    /// A manifest of the next generation, with the state that was found and no mark of a clean close.
+    fn fresh_manifest(&self) -> Result<Maintenance> {
+        let mut state = self.manifest.state.clone();
+        state.clean = None;
+        state.generation_last = state.generation_last.max(self.generation_highest);
+        state.segments = self.segments.iter().map(|segment| segment.generation).collect();
+        let manifest = Manifest::create(
+            &self.env,
+            &self.ident,
+            self.manifest.generation + 1,
+            self.manifest.sequence + 1,
+            &state,
+            manifest_size(&self.config),
+        )?;
+        let spare_next = self.spares.iter().max().map_or(1, |last| last + 1).max(state.generation_last + 1);
+        Ok(Maintenance { manifest, state, spares: self.spares.clone(), spare_next, refused: None })
+    }
+
+    /// Removes what crashes left behind, and makes spares of segments that are no part of the log.
+    fn collect_leftovers(&self, maintenance: &mut Maintenance) -> Result<()> {
+        let disk = &self.env.disk;
+        for path in self.leftovers.iter().chain(&self.manifest.older) {
+            disk.remove(path)?;
+        }
+        disk.remove(&self.ident.dir.join(ShardFile::Manifest(self.manifest.generation).name()))?;
+        for generation in &self.stale {
+            let from = self.ident.dir.join(ShardFile::Segment(*generation).name());
+            disk.remove(&from)?;
+        }
+        while maintenance.files() >= u64::from(self.config.segment_count) {
+            let Some(number) = maintenance.spares.pop() else { break };
+            disk.remove(&self.ident.dir.join(ShardFile::Spare(number).name()))?;
+        }
+        Ok(())
+    }
+
+    fn assemble<S>(&self, state: S, end: &ScanEnd, maintenance: Maintenance, first: &Prepared) -> ShardLog<S> {
+        let mut placed: VecDeque<(u64, u64)> = end.placed.iter().copied().collect();
+        let begin = if mutants::active("append_to_found_segment") { end.last_sequence } else { end.watermark };
+        placed.push_back((first.generation, begin + 1));
+        let writer = Writer {
+            next_sequence: begin + 1,
+            epoch: end.epoch,
+            gather: None,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            place: Place {
+                generation: first.generation,
+                file: first.file.clone(),
+                offset: SEGMENT_DATA_OFFSET,
+                room: (self.config.segment_size - SEGMENT_DATA_OFFSET) as usize,
+            },
+            prepared: VecDeque::new(),
+            placed,
+            buffers: Vec::new(),
+            position: 0,
+            proven: begin,
+            kicked: false,
+        };
+        let previous = match end.pending.first() {
+            Some(pending) if begin == end.watermark => pending.header.previous.get(),
+            _ => end.previous,
+        };
+        let log = ShardLog {
+            record_seed: self.ident.record_seed(),
+            env: self.env.clone(),
+            ident: self.ident.clone(),
+            config: self.config.clone(),
+            commit: Commit::new(begin),
+            chain: Mutex::new(Chain { previous, time_floor_ms: end.time_floor_ms, flushes: 0, bytes: 0 }),
+            manifest_sequence: AtomicU64::new(maintenance.manifest.sequence),
+            maintenance: Mutex::new(maintenance),
+            locked: Mutex::new(Locked { state, writer }),
+            fill: AtomicU32::new(0),
+            kick: OnceLock::new(),
+        };
+        log.note_fill(&log.locked.lock().writer);
+        log
+    }
+}
+
+impl<S> ShardLog<S> {
+    /// The first flush of an opening: what was accepted above the watermark, again, or nothing.
+    fn write_restart(&self, end: &ScanEnd) -> Result<()> {
+        let records = pending_records(&end.pending)?;
+        {
+            let mut locked = self.locked.lock();
+            let writer = &mut locked.writer;
+            let size = (FlushHeader::SIZE + records.len()).max(self.config.gather_size);
+            let buf = AlignedBuf::with_capacity(size);
+            let mut gather = Gather::begin(buf, &writer.place, writer.next_sequence, writer.epoch);
+            gather.flags = FLUSH_RESTART;
+            if !mutants::active("append_to_found_segment") && !records.is_empty() {
+                if !gather.fits_grown(records.len()) {
+                    let path = self.ident.dir.clone();
+                    return Err(crate::error::LogError::corrupt(&path, 0, "more than one flush stands above the watermark"));
+                }
+                let mut rest = &records[..];
+                while !rest.is_empty() {
+                    let (record, size) = record::decode(self.record_seed, rest)
+                        .map_err(|reason| crate::error::LogError::corrupt(&self.ident.dir, 0, reason.to_string()))?;
+                    debug_assert_eq!(record.sequence, writer.next_sequence);
+                    gather.append_encoded(&rest[..size]);
+                    writer.next_sequence += 1;
+                    rest = &rest[size..];
+                }
+            }
+            writer.gather = Some(gather);
+            writer.close_gather();
+        }
+        while self.has_unflushed() && self.poison_cause().is_none() {
+            self.flush_background();
+        }
+        match self.poison_cause() {
+            Some(cause) => Err(LogError::Poisoned { cause }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The records of the flushes that nothing proves to be durable, as bytes.
+fn pending_records(pending: &[Pending]) -> Result<Vec<u8>> {
+    let mut records = Vec::new();
+    for pending in pending {
+        let mut bytes = AlignedBuf::zeroed(pending.header.size());
+        pending.file.read_at(pending.header.offset.get(), &mut bytes)?;
+        let len = pending.header.length.get() as usize;
+        records.extend_from_slice(&bytes[FlushHeader::SIZE..FlushHeader::SIZE + len]);
+    }
+    Ok(records)
+}

@@ -1,0 +1,315 @@
+//! Segments and spares: made ahead of use, recycled after checkpoints, committed by the manifest.
+//!
+//! A spare is zeroed and synced under its own name. To become a segment it is renamed, the directory is synced, and only
+//! then is the first byte written: its header, synced too; then the manifest lists it; only then may a flush go there.
+//! So a segment that the manifest lists is there, or somebody removed it.
+
+use crate::config::LogIdent;
+use crate::error::{LogError, Result};
+use crate::manifest::Manifest;
+use crate::shard::ShardLog;
+use slotcask_format::file_name::ShardFile;
+use slotcask_format::manifest::{CleanEnd, ManifestState};
+use slotcask_format::mutants;
+use slotcask_format::segment::SegmentHeader;
+use slotcask_format::{BLOCK_SIZE, flush::FLUSH_CLOSE};
+use slotcask_io::{AlignedBuf, Env, File, OpenMode};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use zerocopy::IntoBytes;
+
+/// Segments kept ready: one to go on with, one in reserve for what gives space back.
+const PREPARED_TARGET: usize = 2;
+
+/// A segment that is ready to be written.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub generation: u64,
+    pub file: Arc<dyn File>,
+}
+
+/// Manifest and files of a log. One at a time works on them.
+#[derive(Debug)]
+pub(crate) struct Maintenance {
+    pub manifest: Manifest,
+    pub state: ManifestState,
+    pub spares: Vec<u64>,
+    pub spare_next: u64,
+    pub refused: Option<LogError>,
+}
+
+/// What [`ShardLog::prepare`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preparation {
+    /// Enough segments are ready.
+    Enough,
+    /// One was made ready.
+    Made,
+    /// The log has all the segments that it may have: a checkpoint has to free some.
+    AtLimit,
+}
+
+impl Maintenance {
+    /// Segment files on disk, spares included.
+    pub(crate) fn files(&self) -> u64 {
+        (self.state.segments.len() + self.spares.len()) as u64
+    }
+
+    /// Makes a segment of the next generation and lists it in the manifest. The flag tells whether the failure has
+    /// touched anything that counts: if so the shard has to be poisoned.
+    pub(crate) fn make_segment(
+        &mut self,
+        env: &Env,
+        ident: &LogIdent,
+        segment_size: u64,
+    ) -> std::result::Result<Prepared, (LogError, bool)> {
+        let harmless = |error: LogError| (error, false);
+        let grave = |error: LogError| (error, true);
+        if self.manifest.is_full_for(&self.state) {
+            // The state is written again under a new name: nothing is lost if that fails.
+            self.manifest.replace(env, ident, &self.state).map_err(harmless)?;
+        }
+        let (number, file) = match self.spares.pop() {
+            Some(number) => {
+                let path = ident.dir.join(ShardFile::Spare(number).name());
+                match env.disk.open(&path, OpenMode::ReadWrite) {
+                    Ok(file) => (number, file),
+                    Err(error) => {
+                        self.spares.push(number);
+                        return Err(harmless(error.into()));
+                    }
+                }
+            }
+            None => self.make_spare(env, ident, segment_size).map_err(harmless)?,
+        };
+        let generation = self.state.generation_last + 1;
+        let spare = ident.dir.join(ShardFile::Spare(number).name());
+        let path = ident.dir.join(ShardFile::Segment(generation).name());
+        if let Err(error) = env.disk.rename(&spare, &path) {
+            self.spares.push(number);
+            return Err(harmless(error.into()));
+        }
+        if !mutants::active("skip_directory_sync") {
+            env.disk.sync_dir(&ident.dir).map_err(|error| grave(error.into()))?;
+        }
+        let header = SegmentHeader::new(ident.store, ident.shard, generation, segment_size);
+        let mut block = AlignedBuf::zeroed(BLOCK_SIZE);
+        block[..SegmentHeader::SIZE].copy_from_slice(header.as_bytes());
+        file.write_at(0, &block).and_then(|()| file.sync()).map_err(|error| grave(error.into()))?;
+        let mut state = self.state.clone();
+        state.generation_last = generation;
+        state.segments.push(generation);
+        self.manifest.append(&state).map_err(grave)?;
+        self.state = state;
+        Ok(Prepared { generation, file })
+    }
+
+    /// Makes a zeroed spare. What a failure leaves behind is removed.
+    fn make_spare(&mut self, env: &Env, ident: &LogIdent, segment_size: u64) -> Result<(u64, Arc<dyn File>)> {
+        let number = self.spare_next;
+        let path = ident.dir.join(ShardFile::Spare(number).name());
+        let file = env.disk.open(&path, OpenMode::Create)?;
+        // Written, not only allocated: a sync into unwritten extents costs several times more.
+        let zeroed = || -> Result<()> {
+            file.allocate(segment_size)?;
+            let zeros = AlignedBuf::zeroed(segment_size.min(1 << 20) as usize);
+            let mut offset = 0;
+            while offset < segment_size {
+                let len = (segment_size - offset).min(zeros.len() as u64) as usize;
+                file.write_at(offset, &zeros[..len])?;
+                offset += len as u64;
+            }
+            Ok(file.sync()?)
+        };
+        if let Err(error) = zeroed() {
+            if let Err(left) = env.disk.remove(&path) {
+                tracing::warn!(%left, "a spare that could not be made could not be removed either");
+                self.spare_next += 1;
+            }
+            return Err(error);
+        }
+        self.spare_next += 1;
+        Ok((number, file))
+    }
+
+    /// Appends `state` to the manifest, whose place is taken by a new one when it is full.
+    fn commit(&mut self, env: &Env, ident: &LogIdent, state: ManifestState) -> std::result::Result<(), (LogError, bool)> {
+        if self.manifest.is_full_for(&state) {
+            self.manifest.replace(env, ident, &self.state).map_err(|error| (error, false))?;
+        }
+        self.manifest.append(&state).map_err(|error| (error, true))?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Turns a segment that left the log into a spare, or removes it when there are enough files.
+    fn recycle(&mut self, env: &Env, ident: &LogIdent, generation: u64, segment_count: u32) {
+        let from = ident.dir.join(ShardFile::Segment(generation).name());
+        let result = if self.files() >= u64::from(segment_count) {
+            env.disk.remove(&from)
+        } else {
+            let to = ident.dir.join(ShardFile::Spare(generation).name());
+            env.disk.rename(&from, &to).inspect(|()| {
+                self.spares.push(generation);
+                self.spare_next = self.spare_next.max(generation + 1);
+            })
+        };
+        if let Err(error) = result {
+            // It lies below the log's floor: the next opening collects it.
+            tracing::warn!(%error, "a log segment could not be recycled");
+        }
+    }
+}
+
+impl<S> ShardLog<S> {
+    /// Makes one more segment ready if fewer than two are.
+    ///
+    /// # Errors
+    /// Out of space, quota, descriptors: nothing is lost, writes are refused until a later call succeeds. A failure that
+    /// touched the manifest or a segment's name has poisoned the shard.
+    pub fn prepare(&self) -> Result<Preparation> {
+        let mut maintenance = self.maintenance.lock();
+        if let Some(cause) = self.poison_cause() {
+            return Err(LogError::Poisoned { cause });
+        }
+        if self.lock().prepared() >= PREPARED_TARGET {
+            return Ok(Preparation::Enough);
+        }
+        // One segment stays free for the next opening.
+        if maintenance.state.segments.len() as u32 + 1 >= self.config.segment_count {
+            return Ok(Preparation::AtLimit);
+        }
+        match maintenance.make_segment(&self.env, &self.ident, self.config.segment_size) {
+            Ok(prepared) => {
+                maintenance.refused = None;
+                self.manifest_sequence.store(maintenance.manifest.sequence, Ordering::Release);
+                self.lock().locked.writer.prepared.push_back(prepared);
+                Ok(Preparation::Made)
+            }
+            Err((error, grave)) => {
+                if grave {
+                    self.poison(error.to_string());
+                }
+                maintenance.refused = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Why the last attempt to make a segment failed, if it did.
+    #[must_use]
+    pub fn refusal(&self) -> Option<LogError> {
+        self.maintenance.lock().refused.clone()
+    }
+
+    /// Commits a checkpoint: everything before `redo_sequence` is in the slots. `edit` changes what else the state holds.
+    /// Then recycles the segments that lie before the checkpoint before this one.
+    ///
+    /// # Errors
+    /// A failure of the manifest poisons the shard, except when there was no room for a new manifest: then nothing changed.
+    pub fn commit_checkpoint(&self, redo_sequence: u64, edit: impl FnOnce(&mut ManifestState)) -> Result<()> {
+        let mut maintenance = self.maintenance.lock();
+        if let Some(cause) = self.poison_cause() {
+            return Err(LogError::Poisoned { cause });
+        }
+        let mut state = maintenance.state.clone();
+        edit(&mut state);
+        assert!(redo_sequence >= state.redo_sequence);
+        state.redo_sequence_before = state.redo_sequence;
+        state.redo_sequence = redo_sequence;
+        state.checkpoint += 1;
+        state.durable_sequence = self.durable();
+        state.time_floor_ms = state.time_floor_ms.max(self.env.clock.wall_ms());
+        let keep = if mutants::active("recycle_newest_checkpoint") {
+            state.redo_sequence
+        } else {
+            state.redo_sequence_before
+        };
+        let (floor, first) = {
+            let guard = self.lock();
+            state.epoch = guard.epoch();
+            let placed = &guard.locked.writer.placed;
+            // The newest segment that begins at or before the first record still needed.
+            placed.iter().rev().find(|(_, first)| *first <= keep).or(placed.front()).copied().unwrap_or((0, 1))
+        };
+        let gone: Vec<u64> = state.segments.iter().copied().filter(|generation| *generation < floor).collect();
+        state.segments.retain(|generation| *generation >= floor);
+        state.floor_sequence = first;
+        if mutants::active("recycle_too_early") {
+            for generation in &gone {
+                maintenance.recycle(&self.env, &self.ident, *generation, self.config.segment_count);
+            }
+        }
+        self.finish_commit(&mut maintenance, state)?;
+        {
+            let mut guard = self.lock();
+            guard.locked.writer.placed.retain(|(generation, _)| *generation >= floor);
+            self.note_fill(&guard.locked.writer);
+        }
+        if !mutants::active("recycle_too_early") {
+            for generation in gone {
+                maintenance.recycle(&self.env, &self.ident, generation, self.config.segment_count);
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes what the manifest says, without a checkpoint.
+    ///
+    /// # Errors
+    /// As [`ShardLog::commit_checkpoint`].
+    pub fn commit_state(&self, edit: impl FnOnce(&mut ManifestState)) -> Result<()> {
+        let mut maintenance = self.maintenance.lock();
+        let mut state = maintenance.state.clone();
+        edit(&mut state);
+        state.durable_sequence = state.durable_sequence.max(self.durable());
+        self.finish_commit(&mut maintenance, state)
+    }
+
+    fn finish_commit(&self, maintenance: &mut Maintenance, state: ManifestState) -> Result<()> {
+        match maintenance.commit(&self.env, &self.ident, state) {
+            Ok(()) => {
+                self.manifest_sequence.store(maintenance.manifest.sequence, Ordering::Release);
+                Ok(())
+            }
+            Err((error, grave)) => {
+                if grave {
+                    self.poison(error.to_string());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the log cleanly: everything is flushed, the last flush says so, and the manifest names the end.
+    ///
+    /// # Errors
+    /// When the log is poisoned or fails now; then the next opening recovers.
+    pub fn close(&self) -> Result<()> {
+        self.sync()?;
+        while self.prepare()? == Preparation::Made {}
+        let marked = self.lock().append_idle_flush(FLUSH_CLOSE);
+        if !marked {
+            // No room for the mark: the next opening takes it for an unclean stop, and loses nothing.
+            return Ok(());
+        }
+        while self.has_unflushed() && !self.commit.is_poisoned() {
+            self.flush_background();
+        }
+        if let Some(cause) = self.poison_cause() {
+            return Err(LogError::Poisoned { cause });
+        }
+        let previous = self.chain.lock().previous;
+        let end = {
+            let guard = self.lock();
+            let writer = &guard.locked.writer;
+            CleanEnd {
+                generation: writer.place.generation,
+                offset: writer.place.offset,
+                sequence: writer.next_sequence - 1,
+                flush_checksum: previous,
+            }
+        };
+        self.commit_state(|state| state.clean = Some(end))
+    }
+}

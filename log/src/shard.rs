@@ -1,0 +1,243 @@
+//! The log of a shard and the state that its lock protects.
+
+use crate::commit::{Commit, WaitError};
+use crate::config::{LogConfig, LogIdent};
+use crate::error::{Cause, LogError, Result};
+use crate::gather::{Gather, Place};
+use crate::guard::Guard;
+use crate::segments::{Maintenance, Prepared};
+use parking_lot::Mutex;
+use slotcask_format::checksum::Seed;
+use slotcask_format::manifest::ManifestState;
+use slotcask_io::{AlignedBuf, Env};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+/// Has the shard's thread look for work.
+type Kick = Box<dyn Fn() + Send + Sync>;
+
+/// The log of one shard with the shard lock and the state `S` behind it. All methods may be called from any thread.
+pub struct ShardLog<S> {
+    pub(crate) env: Env,
+    pub(crate) ident: LogIdent,
+    pub(crate) config: LogConfig,
+    pub(crate) record_seed: Seed,
+    pub(crate) locked: Mutex<Locked<S>>,
+    pub(crate) commit: Commit,
+    pub(crate) chain: Mutex<Chain>,
+    pub(crate) maintenance: Mutex<Maintenance>,
+    /// Highest manifest record known to be durable: what flush headers carry.
+    pub(crate) manifest_sequence: AtomicU64,
+    /// Share of the log's capacity that is in use, in thousandths.
+    pub(crate) fill: AtomicU32,
+    pub(crate) kick: OnceLock<Kick>,
+}
+
+/// What the shard lock protects.
+pub(crate) struct Locked<S> {
+    pub state: S,
+    pub writer: Writer,
+}
+
+/// The end of the log where records are appended.
+pub(crate) struct Writer {
+    pub next_sequence: u64,
+    pub epoch: u32,
+    pub gather: Option<Gather>,
+    pub queue: VecDeque<Gather>,
+    pub queued_bytes: usize,
+    /// Where the next flush goes.
+    pub place: Place,
+    pub prepared: VecDeque<Prepared>,
+    /// Segments that hold flushes, oldest first, with the first sequence of each.
+    pub placed: VecDeque<(u64, u64)>,
+    pub buffers: Vec<AlignedBuf>,
+    /// Bytes of log ever placed; position of checkpoints.
+    pub position: u64,
+    /// Last sequence that some flush in the log, or in its queue, was followed by another flush for.
+    pub proven: u64,
+    pub kicked: bool,
+}
+
+/// What the next flush header needs of the one before. Held only by the flush role.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub previous: u64,
+    pub time_floor_ms: u64,
+    pub flushes: u64,
+    pub bytes: u64,
+}
+
+/// Where a log stands.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct LogStatus {
+    /// Last sequence appended.
+    pub last_sequence: u64,
+    /// Highest durable sequence.
+    pub durable_sequence: u64,
+    /// Newest epoch.
+    pub epoch: u32,
+    /// Bytes of log in use: what recovery would read.
+    pub used_bytes: u64,
+    /// Bytes that may be in use before writers stop.
+    pub capacity_bytes: u64,
+    /// Segment files on disk, spares included.
+    pub segment_files: u64,
+    /// Bytes of log ever placed.
+    pub position: u64,
+    /// Flushes since the opening.
+    pub flushes: u64,
+    /// Bytes flushed since the opening.
+    pub flushed_bytes: u64,
+    /// Number of the newest checkpoint.
+    pub checkpoint: u64,
+    /// Why the shard is poisoned, if it is.
+    pub poisoned: Option<Cause>,
+    /// Why no segment could be made, if none could.
+    pub refused: Option<LogError>,
+}
+
+impl<S> ShardLog<S> {
+    /// Takes the shard lock.
+    #[inline]
+    pub fn lock(&self) -> Guard<'_, S> {
+        Guard { log: self, locked: self.locked.lock() }
+    }
+
+    /// Whose log it is.
+    #[must_use]
+    pub fn ident(&self) -> &LogIdent {
+        &self.ident
+    }
+
+    /// Its sizes.
+    #[must_use]
+    pub fn config(&self) -> &LogConfig {
+        &self.config
+    }
+
+    /// Highest durable sequence.
+    #[inline]
+    #[must_use]
+    pub fn durable(&self) -> u64 {
+        self.commit.durable()
+    }
+
+    /// The failure that poisoned the shard, if one did.
+    #[must_use]
+    pub fn poison_cause(&self) -> Option<Cause> {
+        self.commit.poison_cause()
+    }
+
+    /// Fails the shard: writers get `cause` from now on, tickets beyond the durable cursor too.
+    pub fn poison(&self, cause: impl Into<Cause>) {
+        let cause = cause.into();
+        if !slotcask_format::mutants::active("poison_forgets") {
+            tracing::error!(shard = self.ident.shard, %cause, "shard poisoned: reopen the store after mending the cause");
+            self.commit.poison(&cause);
+        }
+    }
+
+    /// Waits until `sequence` is durable, flushing if nobody else does. `deadline` is in the time of the environment's clock.
+    ///
+    /// # Errors
+    /// [`LogError::Poisoned`] when the log failed before, [`LogError::TimedOut`] when time ran out.
+    pub fn wait_durable(&self, sequence: u64, deadline: Option<Duration>) -> Result<()> {
+        let now = || self.env.clock.monotonic();
+        self.commit.wait(sequence, deadline, now, || self.flush_once()).map_err(|error| match error {
+            WaitError::Poisoned(cause) => LogError::Poisoned { cause },
+            WaitError::TimedOut => LogError::TimedOut,
+        })
+    }
+
+    /// Has `waker` called when `sequence` is durable or the log fails; false when either is so already.
+    #[must_use]
+    pub fn register(&self, sequence: u64, waker: &Waker) -> bool {
+        let pending = self.commit.register(sequence, waker);
+        if pending {
+            self.kick();
+        }
+        pending
+    }
+
+    /// Makes everything durable that is appended now.
+    ///
+    /// # Errors
+    /// [`LogError::Poisoned`].
+    pub fn sync(&self) -> Result<()> {
+        let last = self.lock().last_sequence();
+        self.wait_durable(last, None)
+    }
+
+    /// Sets what has the shard's thread look for work. Once.
+    pub fn set_kick(&self, kick: impl Fn() + Send + Sync + 'static) {
+        let _ = self.kick.set(Box::new(kick));
+    }
+
+    /// Has the shard's thread look for work.
+    pub fn kick(&self) {
+        if let Some(kick) = self.kick.get() {
+            kick();
+        }
+    }
+
+    /// Share of the log's capacity that is in use, in thousandths.
+    #[inline]
+    #[must_use]
+    pub fn fill_permille(&self) -> u32 {
+        self.fill.load(Ordering::Relaxed)
+    }
+
+    /// Where the log stands.
+    #[must_use]
+    pub fn status(&self) -> LogStatus {
+        let (checkpoint, segment_files, refused) = {
+            let maintenance = self.maintenance.lock();
+            (maintenance.state.checkpoint, maintenance.files(), maintenance.refused.clone())
+        };
+        let (flushes, flushed_bytes) = {
+            let chain = self.chain.lock();
+            (chain.flushes, chain.bytes)
+        };
+        let guard = self.locked.lock();
+        LogStatus {
+            last_sequence: guard.writer.next_sequence - 1,
+            durable_sequence: self.durable(),
+            epoch: guard.writer.epoch,
+            used_bytes: guard.writer.used_bytes(self.config.segment_size),
+            capacity_bytes: self.config.capacity(),
+            segment_files,
+            position: guard.writer.position,
+            flushes,
+            flushed_bytes,
+            checkpoint,
+            poisoned: self.poison_cause(),
+            refused,
+        }
+    }
+
+    /// A copy of the manifest's state.
+    #[must_use]
+    pub fn manifest_state(&self) -> ManifestState {
+        self.maintenance.lock().state.clone()
+    }
+}
+
+impl Writer {
+    /// Bytes of the log from its oldest segment to the place of the next flush.
+    pub(crate) fn used_bytes(&self, segment_size: u64) -> u64 {
+        let full = self.placed.len().saturating_sub(1) as u64 * segment_size;
+        full + self.place.offset
+    }
+}
+
+impl<S> fmt::Debug for ShardLog<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShardLog").field("ident", &self.ident).finish_non_exhaustive()
+    }
+}
