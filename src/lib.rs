@@ -1,1 +1,41 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod batch;
+mod conditional;
+mod error;
+mod fixed_map;
+mod iter;
+mod options;
+mod report;
+mod shard;
+mod stats;
+mod store;
+mod table;
+mod ticket;
+pub mod tools;
+mod write;
+
+pub use batch::Batch;
+pub use error::{Error, Result};
+pub use fixed_map::{FixedKey, FixedMap, FixedMapIter, FixedValue};
+pub use iter::Iter;
+pub use options::{
+    Durability, LOG_SIZE_DEFAULT, Options, SLOT_COUNT_MAX_DEFAULT, TableOptions, WriteOptions,
+};
+pub use report::{RecoveryReport, ShardRecovery};
+pub use slotcask_format::StoreId;
+pub use slotcask_format::schema::{Placement, TableKind};
+pub use stats::{ShardStats, Stats, TableInfo};
+pub use store::Store;
+pub use table::Table;
+pub use ticket::Ticket;
+
+const fn assert_send_sync<T: Send + Sync>() {}
+const _: () = {
+    assert_send_sync::<Store>();
+    assert_send_sync::<Table>();
+    assert_send_sync::<FixedMap<u64, u64>>();
+    assert_send_sync::<Ticket>();
+    assert_send_sync::<Error>();
+};

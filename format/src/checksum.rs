@@ -70,3 +70,23 @@ impl Seed {
 pub fn route_hash(key: &[u8]) -> u64 {
     xxh3_64(key)
 }
+
+/// Hash that routes a key by its first `bits` bits; by the whole key when `bits` is 0 or the key has no more. Bits of the last
+/// byte beyond the prefix count as zero.
+#[must_use]
+#[inline]
+pub fn route_hash_prefix(key: &[u8], bits: u32) -> u64 {
+    let bits = bits as usize;
+    if bits == 0 || key.len() * 8 <= bits {
+        return route_hash(key);
+    }
+    let whole = bits / 8;
+    if bits.is_multiple_of(8) {
+        return route_hash(&key[..whole]);
+    }
+    // At most 64 bits: the option is checked.
+    let mut prefix = [0; 9];
+    prefix[..=whole].copy_from_slice(&key[..=whole]);
+    prefix[whole] &= 0xff_u8 << (8 - bits % 8);
+    route_hash(&prefix[..=whole])
+}

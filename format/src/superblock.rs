@@ -4,7 +4,6 @@ use crate::block::BLOCK_SIZE;
 use crate::checksum::{Seed, StoreId};
 use crate::layout::layout;
 use crate::reason::Reason;
-use crate::record::KEY_LEN_MAX;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -16,6 +15,8 @@ pub const FEATURES_REQUIRED: u64 = FEATURE_TORN_PAGE_PROTECTION;
 pub const FEATURE_TORN_PAGE_PROTECTION: u64 = 1;
 /// Most shards of a store.
 pub const SHARD_COUNT_MAX: u32 = 255;
+/// Most bits of a key that choose its shard ([`crate::checksum::route_hash_prefix`] takes no more).
+pub const SHARD_PREFIX_BITS_MAX: u32 = 64;
 /// Smallest segment, in bytes.
 pub const SEGMENT_SIZE_MIN: u64 = 16 << 10;
 /// Largest segment, in bytes.
@@ -122,12 +123,11 @@ impl Superblock {
                 max: u64::from(SHARD_COUNT_MAX),
             });
         }
-        let prefix_bits_max = 8 * KEY_LEN_MAX as u32;
-        if self.shard_prefix_bits.get() > prefix_bits_max {
+        if self.shard_prefix_bits.get() > SHARD_PREFIX_BITS_MAX {
             return Some(Reason::Range {
                 what: "shard prefix bits",
                 found: u64::from(self.shard_prefix_bits.get()),
-                max: u64::from(prefix_bits_max),
+                max: u64::from(SHARD_PREFIX_BITS_MAX),
             });
         }
         let size = self.segment_size.get();

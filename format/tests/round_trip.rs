@@ -4,6 +4,7 @@ mod samples;
 
 use samples::{SHARD, STORE, TABLE};
 use slotcask_format::block::{BLOCK_SIZE, round_up, round_up_8};
+use slotcask_format::checksum::{route_hash, route_hash_prefix};
 use slotcask_format::double_write::{self, double_write_seed, index_size};
 use slotcask_format::manifest::{ManifestHeader, decode_record, encode_record, manifest_seed};
 use slotcask_format::page_map::{
@@ -17,6 +18,7 @@ use slotcask_format::slot::{
     SlotHeader, SlotImage, SlotKind, SlotLayout, decode_slot, encode_slot, slot_seed,
 };
 use slotcask_format::slot_file::{SLOT_FILE_MAGIC, SlotFileHeader};
+use slotcask_format::superblock::SHARD_PREFIX_BITS_MAX;
 use zerocopy::IntoBytes;
 
 #[test]
@@ -201,4 +203,32 @@ fn rounding() {
         assert_eq!((round_up(len), round_up_8(len)), (blocks, eights));
     }
     assert_eq!(round_up(4097), 8192);
+}
+
+#[test]
+fn keys_are_routed_by_their_prefix_and_nothing_else() {
+    let key = *b"0123456789";
+    for bits in 1..=SHARD_PREFIX_BITS_MAX {
+        for bit in 0..80 {
+            let mut other = key;
+            other[bit / 8] ^= 0x80 >> (bit % 8);
+            let same = route_hash_prefix(&key, bits) == route_hash_prefix(&other, bits);
+            assert_eq!(same, bit >= bits as usize, "bit {bit} with a prefix of {bits}");
+        }
+    }
+    assert_eq!(route_hash_prefix(&key, 0), route_hash(&key));
+    assert_eq!(route_hash_prefix(&key[..2], 16), route_hash(b"01"));
+    assert_eq!(route_hash_prefix(b"", 64), route_hash(b""));
+    // The numbers are part of the format.
+    assert_eq!(route_hash(b""), 0x2d06_8005_38d3_94c2);
+}
+
+#[test]
+fn a_superblock_holds_no_prefix_that_routing_cannot_take() {
+    let mut block = samples::superblock();
+    for (bits, valid) in [(SHARD_PREFIX_BITS_MAX, true), (SHARD_PREFIX_BITS_MAX + 1, false)] {
+        block.shard_prefix_bits.set(bits);
+        block.seal();
+        assert_eq!(block.invalid().is_none(), valid, "{bits} bits");
+    }
 }

@@ -142,6 +142,7 @@ pub trait File: Send + Sync + Debug {
     fn size(&self) -> Result<u64>;
 
     /// Makes the file at least `size` bytes long with space reserved for all of it; new bytes read as zeros.
+    /// Not to be called while another thread writes behind the end of the file: a refusal cuts the file back to its size before.
     ///
     /// # Errors
     /// Kinds `DiskFull` and `FileTooLarge` when there is no room; nothing that was there is changed.

@@ -8,12 +8,17 @@ pub mod clock;
 pub mod disk;
 pub mod entropy;
 pub mod error;
+pub mod os;
+mod retry;
+pub mod sim;
 
 pub use buffer::AlignedBuf;
 pub use clock::{Clock, SystemClock};
 pub use disk::{DirEntry, Disk, File, FileLock, OpenMode, Stat, Write};
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{IoError, IoErrorKind, Result};
+pub use os::{OsDisk, OsOptions};
+pub use sim::{SimDisk, SimOptions, sim_env};
 
 use std::sync::Arc;
 
@@ -26,4 +31,16 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+}
+
+impl Env {
+    /// The machine's own: the operating system's disk, clock and random numbers.
+    #[must_use]
+    pub fn system(options: OsOptions) -> Self {
+        Self {
+            disk: Arc::new(OsDisk::new(options)),
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(OsEntropy),
+        }
+    }
 }

@@ -58,7 +58,14 @@ impl<S> ShardLog<S> {
     #[must_use]
     pub fn has_unflushed(&self) -> bool {
         let locked = self.locked.lock();
-        !locked.writer.queue.is_empty() || locked.writer.gather.as_ref().is_some_and(|gather| gather.count > 0)
+        !locked.writer.queue.is_empty()
+            || locked.writer.gather.as_ref().is_some_and(|gather| gather.count > 0)
+    }
+
+    /// True when a whole flush waits in the queue.
+    #[must_use]
+    pub fn has_queued(&self) -> bool {
+        !self.locked.lock().writer.queue.is_empty()
     }
 
     fn take_flush(&self) -> Option<Gather> {

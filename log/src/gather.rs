@@ -34,7 +34,12 @@ pub(crate) struct Place {
 }
 
 impl Gather {
-    pub(crate) fn begin(mut buf: AlignedBuf, place: &Place, first_sequence: u64, epoch: u32) -> Self {
+    pub(crate) fn begin(
+        mut buf: AlignedBuf,
+        place: &Place,
+        first_sequence: u64,
+        epoch: u32,
+    ) -> Self {
         buf.set_len(buf.capacity());
         Self {
             limit: place.room,

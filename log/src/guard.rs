@@ -12,6 +12,9 @@ use slotcask_format::segment::SEGMENT_DATA_OFFSET;
 use slotcask_io::AlignedBuf;
 use std::sync::atomic::Ordering;
 
+/// Writers are slowed down when the log is this full, in thousandths of its capacity.
+pub const PACE_FROM_PERMILLE: u32 = 850;
+
 /// The held shard lock.
 pub struct Guard<'a, S> {
     pub(crate) log: &'a ShardLog<S>,
@@ -163,8 +166,8 @@ impl<S> Guard<'_, S> {
         writer.close_gather();
         if rolls {
             writer.roll(config.segment_size);
-            self.log.note_fill(&self.locked.writer);
         }
+        self.log.note_fill(&self.locked.writer);
         let writer = &mut self.locked.writer;
         let buf = writer.take_buffer(config.gather_size.max(round_up(whole)));
         writer.gather = Some(Gather::begin(buf, &writer.place, writer.next_sequence, writer.epoch));
@@ -179,7 +182,9 @@ impl<S> Guard<'_, S> {
     pub fn append_idle_flush(&mut self, flag: u16) -> bool {
         let last = self.last_sequence();
         let writer = &mut self.locked.writer;
-        if self.log.commit.is_poisoned() || writer.gather.as_ref().is_some_and(|gather| gather.count > 0) {
+        if self.log.commit.is_poisoned()
+            || writer.gather.as_ref().is_some_and(|gather| gather.count > 0)
+        {
             return false;
         }
         if flag == FLUSH_IDLE && writer.proven >= last {
@@ -201,6 +206,11 @@ impl<S> Guard<'_, S> {
         true
     }
 
+    /// Ends the gathering flush: what is appended next is another flush's.
+    pub fn split_flush(&mut self) {
+        self.locked.writer.close_gather();
+    }
+
     /// Ends the gathering flush and the segment: the next flush goes to a fresh one. False when none is prepared.
     pub fn rotate(&mut self) -> bool {
         let writer = &mut self.locked.writer;
@@ -213,6 +223,11 @@ impl<S> Guard<'_, S> {
         }
         self.log.note_fill(&self.locked.writer);
         true
+    }
+
+    /// Has the shard's thread look for work.
+    pub fn kick(&self) {
+        self.log.kick();
     }
 
     /// Segments that are ready to be written.
@@ -291,6 +306,10 @@ impl<S> ShardLog<S> {
     pub(crate) fn note_fill(&self, writer: &Writer) {
         let used = writer.used_bytes(self.config.segment_size);
         let permille = used.saturating_mul(1000) / self.config.capacity().max(1);
-        self.fill.store(u32::try_from(permille).unwrap_or(u32::MAX), Ordering::Relaxed);
+        let permille = u32::try_from(permille).unwrap_or(u32::MAX);
+        self.fill.store(permille, Ordering::Relaxed);
+        if permille > PACE_FROM_PERMILLE {
+            self.pace_due.store(true, Ordering::Relaxed);
+        }
     }
 }

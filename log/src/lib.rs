@@ -22,7 +22,7 @@ mod sync;
 
 pub use config::{LogConfig, LogIdent};
 pub use error::{Cause, LogError, Refusal, Result};
-pub use guard::{Append, Guard, Urgency};
+pub use guard::{Append, Guard, PACE_FROM_PERMILLE, Urgency};
 pub use manifest::ManifestScan;
 pub use segments::Preparation;
 pub use shard::{LogStatus, ShardLog};

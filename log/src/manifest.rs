@@ -5,8 +5,8 @@ use crate::error::{LogError, Result};
 use slotcask_format::checksum::Seed;
 use slotcask_format::file_name::{ShardFile, TEMPORARY};
 use slotcask_format::manifest::{
-    MANIFEST_DATA_OFFSET, ManifestHeader, ManifestRecordHeader, ManifestState, decode_record, encode_record,
-    manifest_seed,
+    MANIFEST_DATA_OFFSET, ManifestHeader, ManifestRecordHeader, ManifestState, decode_record,
+    encode_record, manifest_seed,
 };
 use slotcask_format::{BLOCK_SIZE, Reason};
 use slotcask_io::{AlignedBuf, Env, File, OpenMode};
@@ -66,7 +66,11 @@ impl ManifestScan {
     ) -> Result<Self> {
         let path_of = |generation| ident.dir.join(ShardFile::Manifest(generation).name());
         let Some(&generation) = generations.iter().max() else {
-            return Err(LogError::corrupt(&ident.dir, 0, "no manifest is there: it was removed, or the shard's directory replaced"));
+            return Err(LogError::corrupt(
+                &ident.dir,
+                0,
+                "no manifest is there: it was removed, or the shard's directory replaced",
+            ));
         };
         let path = path_of(generation);
         let file = env.disk.open(&path, OpenMode::Read)?;
@@ -74,10 +78,13 @@ impl ManifestScan {
         let mut bytes = AlignedBuf::zeroed(usize::try_from(size).unwrap_or(usize::MAX));
         file.read_at(0, &mut bytes)?;
         let bad = |at: u64, reason: Reason| match reason {
-            Reason::Version { supported, found } => LogError::Newer { path: path.clone(), found, supported },
+            Reason::Version { supported, found } => {
+                LogError::Newer { path: path.clone(), found, supported }
+            }
             reason => LogError::corrupt(&path, at, reason.to_string()),
         };
-        ManifestHeader::decode(&bytes, ident.store, ident.shard, generation).map_err(|reason| bad(0, reason))?;
+        ManifestHeader::decode(&bytes, ident.store, ident.shard, generation)
+            .map_err(|reason| bad(0, reason))?;
         let seed = manifest_seed(ident.store, ident.shard, generation);
         let mut offset = MANIFEST_DATA_OFFSET as usize;
         let mut last: Option<(ManifestRecordHeader, ManifestState)> = None;
@@ -85,18 +92,23 @@ impl ManifestScan {
         while offset < bytes.len() {
             match decode_record(seed, offset as u64, &bytes[offset..]) {
                 Ok((header, state, size)) => {
-                    let (sequence, previous) = last
-                        .as_ref()
-                        .map_or((header.sequence.get(), 0), |(last, _)| (last.sequence.get() + 1, last.checksum.get()));
+                    let (sequence, previous) =
+                        last.as_ref().map_or((header.sequence.get(), 0), |(last, _)| {
+                            (last.sequence.get() + 1, last.checksum.get())
+                        });
                     for (what, expected, found) in [
                         ("manifest record number", sequence, header.sequence.get()),
                         ("checksum of the record before", previous, header.previous.get()),
                     ] {
                         if expected != found {
-                            return Err(bad(offset as u64, Reason::Mismatch { what, expected, found }));
+                            return Err(bad(
+                                offset as u64,
+                                Reason::Mismatch { what, expected, found },
+                            ));
                         }
                     }
-                    let state = ManifestState::decode(state).map_err(|reason| bad(offset as u64, reason))?;
+                    let state = ManifestState::decode(state)
+                        .map_err(|reason| bad(offset as u64, reason))?;
                     listener(&header, offset as u64, &state);
                     last = Some((header, state));
                     offset += size;
@@ -109,7 +121,8 @@ impl ManifestScan {
             }
         }
         let Some((header, state)) = last else {
-            let reason = stopped.map_or_else(|| "it is empty".to_owned(), |reason| reason.to_string());
+            let reason =
+                stopped.map_or_else(|| "it is empty".to_owned(), |reason| reason.to_string());
             return Err(LogError::corrupt(&path, MANIFEST_DATA_OFFSET, reason));
         };
         // One record is in flight at most: a valid one further on proves that the damaged one was durable.
@@ -126,8 +139,20 @@ impl ManifestScan {
             beyond += BLOCK_SIZE;
         }
         let torn = bytes[offset.min(bytes.len())..].iter().any(|byte| *byte != 0);
-        let older = generations.iter().filter(|other| **other != generation).map(|other| path_of(*other)).collect();
-        Ok(Self { generation, sequence: header.sequence.get(), end: offset as u64, torn, older, state, path })
+        let older = generations
+            .iter()
+            .filter(|other| **other != generation)
+            .map(|other| path_of(*other))
+            .collect();
+        Ok(Self {
+            generation,
+            sequence: header.sequence.get(),
+            end: offset as u64,
+            torn,
+            older,
+            state,
+            path,
+        })
     }
 }
 
@@ -147,7 +172,8 @@ impl Manifest {
         let path = ident.dir.join(ShardFile::Manifest(generation).name());
         let temporary = path.with_extension(TEMPORARY.trim_start_matches('.'));
         let seed = manifest_seed(ident.store, ident.shard, generation);
-        let (record, checksum) = encode_record(seed, MANIFEST_DATA_OFFSET, sequence, 0, &state.encode());
+        let (record, checksum) =
+            encode_record(seed, MANIFEST_DATA_OFFSET, sequence, 0, &state.encode());
         let mut bytes = AlignedBuf::zeroed(BLOCK_SIZE + record.len());
         let header = ManifestHeader::new(ident.store, ident.shard, generation);
         bytes[..ManifestHeader::SIZE].copy_from_slice(header.as_bytes());
@@ -183,12 +209,18 @@ impl Manifest {
 
     /// True when `state` does not fit behind the last record.
     pub(crate) fn is_full_for(&self, state: &ManifestState) -> bool {
-        let len = slotcask_format::round_up(ManifestRecordHeader::SIZE + state.encode().len()) as u64;
+        let len =
+            slotcask_format::round_up(ManifestRecordHeader::SIZE + state.encode().len()) as u64;
         self.offset + len > self.size
     }
 
     /// Replaces this manifest by a new generation that begins with `state`, the one of the last record.
-    pub(crate) fn replace(&mut self, env: &Env, ident: &LogIdent, state: &ManifestState) -> Result<()> {
+    pub(crate) fn replace(
+        &mut self,
+        env: &Env,
+        ident: &LogIdent,
+        state: &ManifestState,
+    ) -> Result<()> {
         let old = ident.dir.join(ShardFile::Manifest(self.generation).name());
         *self = Self::create(env, ident, self.generation + 1, self.sequence, state, self.size_min)?;
         // Superseded already: if it cannot be removed now, the next opening removes it.
@@ -201,7 +233,8 @@ impl Manifest {
     /// Appends `state` and syncs. The caller made sure that there is room. After an error the shard is poisoned.
     pub(crate) fn append(&mut self, state: &ManifestState) -> Result<()> {
         let sequence = self.sequence + 1;
-        let (bytes, checksum) = encode_record(self.seed, self.offset, sequence, self.previous, &state.encode());
+        let (bytes, checksum) =
+            encode_record(self.seed, self.offset, sequence, self.previous, &state.encode());
         self.file.write_at(self.offset, &AlignedBuf::copy_of(&bytes))?;
         self.file.sync()?;
         self.offset += bytes.len() as u64;

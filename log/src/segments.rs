@@ -105,7 +105,12 @@ impl Maintenance {
     }
 
     /// Makes a zeroed spare. What a failure leaves behind is removed.
-    fn make_spare(&mut self, env: &Env, ident: &LogIdent, segment_size: u64) -> Result<(u64, Arc<dyn File>)> {
+    fn make_spare(
+        &mut self,
+        env: &Env,
+        ident: &LogIdent,
+        segment_size: u64,
+    ) -> Result<(u64, Arc<dyn File>)> {
         let number = self.spare_next;
         let path = ident.dir.join(ShardFile::Spare(number).name());
         let file = env.disk.open(&path, OpenMode::Create)?;
@@ -133,7 +138,12 @@ impl Maintenance {
     }
 
     /// Appends `state` to the manifest, whose place is taken by a new one when it is full.
-    fn commit(&mut self, env: &Env, ident: &LogIdent, state: ManifestState) -> std::result::Result<(), (LogError, bool)> {
+    fn commit(
+        &mut self,
+        env: &Env,
+        ident: &LogIdent,
+        state: ManifestState,
+    ) -> std::result::Result<(), (LogError, bool)> {
         if self.manifest.is_full_for(&state) {
             self.manifest.replace(env, ident, &self.state).map_err(|error| (error, false))?;
         }
@@ -207,7 +217,11 @@ impl<S> ShardLog<S> {
     ///
     /// # Errors
     /// A failure of the manifest poisons the shard, except when there was no room for a new manifest: then nothing changed.
-    pub fn commit_checkpoint(&self, redo_sequence: u64, edit: impl FnOnce(&mut ManifestState)) -> Result<()> {
+    pub fn commit_checkpoint(
+        &self,
+        redo_sequence: u64,
+        edit: impl FnOnce(&mut ManifestState),
+    ) -> Result<()> {
         let mut maintenance = self.maintenance.lock();
         if let Some(cause) = self.poison_cause() {
             return Err(LogError::Poisoned { cause });
@@ -230,9 +244,16 @@ impl<S> ShardLog<S> {
             state.epoch = guard.epoch();
             let placed = &guard.locked.writer.placed;
             // The newest segment that begins at or before the first record still needed.
-            placed.iter().rev().find(|(_, first)| *first <= keep).or(placed.front()).copied().unwrap_or((0, 1))
+            placed
+                .iter()
+                .rev()
+                .find(|(_, first)| *first <= keep)
+                .or(placed.front())
+                .copied()
+                .unwrap_or((0, 1))
         };
-        let gone: Vec<u64> = state.segments.iter().copied().filter(|generation| *generation < floor).collect();
+        let gone: Vec<u64> =
+            state.segments.iter().copied().filter(|generation| *generation < floor).collect();
         state.segments.retain(|generation| *generation >= floor);
         state.floor_sequence = first;
         if mutants::active("recycle_too_early") {

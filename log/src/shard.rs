@@ -13,7 +13,7 @@ use slotcask_io::{AlignedBuf, Env};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub struct ShardLog<S> {
     pub(crate) manifest_sequence: AtomicU64,
     /// Share of the log's capacity that is in use, in thousandths.
     pub(crate) fill: AtomicU32,
+    /// Set once for each flush's worth of log that is placed while the log is rather full.
+    pub(crate) pace_due: AtomicBool,
     pub(crate) kick: OnceLock<Kick>,
 }
 
@@ -149,7 +151,8 @@ impl<S> ShardLog<S> {
     /// [`LogError::Poisoned`] when the log failed before, [`LogError::TimedOut`] when time ran out.
     pub fn wait_durable(&self, sequence: u64, deadline: Option<Duration>) -> Result<()> {
         let now = || self.env.clock.monotonic();
-        self.commit.wait(sequence, deadline, now, || self.flush_once()).map_err(|error| match error {
+        self.commit.wait(sequence, deadline, now, || self.flush_once()).map_err(|error| match error
+        {
             WaitError::Poisoned(cause) => LogError::Poisoned { cause },
             WaitError::TimedOut => LogError::TimedOut,
         })
@@ -191,6 +194,13 @@ impl<S> ShardLog<S> {
     #[must_use]
     pub fn fill_permille(&self) -> u32 {
         self.fill.load(Ordering::Relaxed)
+    }
+
+    /// True once for each flush's worth of log that was placed while the log was more than 85 % full: the writer that gets
+    /// it slows down.
+    #[inline]
+    pub fn take_pace(&self) -> bool {
+        self.pace_due.load(Ordering::Relaxed) && self.pace_due.swap(false, Ordering::Relaxed)
     }
 
     /// Where the log stands.

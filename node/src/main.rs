@@ -1,2 +1,22 @@
-//! The `slotcask` binary.
-fn main() {}
+//! The `slotcask` binary: the engine on a directory, one verb a call.
+//!
+//! Each verb is a file in `commands/`; what it prints goes through `output`, what goes wrong through `errors`, which
+//! holds the table of exit codes. `shell` ties them together.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod bench;
+mod commands;
+mod errors;
+mod load;
+mod opening;
+mod output;
+mod rows;
+mod shell;
+mod signals;
+mod text;
+
+fn main() -> std::process::ExitCode {
+    shell::run(std::env::args_os())
+}

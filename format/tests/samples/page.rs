@@ -86,6 +86,11 @@ fn limits() -> String {
         ("block", "`block::BLOCK_SIZE`", block::BLOCK_SIZE as u64),
         ("sector", "`block::SECTOR_SIZE`", block::SECTOR_SIZE as u64),
         ("shards", "`superblock::SHARD_COUNT_MAX`", u64::from(superblock::SHARD_COUNT_MAX)),
+        (
+            "bits of a key that choose its shard",
+            "`superblock::SHARD_PREFIX_BITS_MAX`",
+            u64::from(superblock::SHARD_PREFIX_BITS_MAX),
+        ),
         ("smallest segment", "`superblock::SEGMENT_SIZE_MIN`", superblock::SEGMENT_SIZE_MIN),
         ("largest segment", "`superblock::SEGMENT_SIZE_MAX`", superblock::SEGMENT_SIZE_MAX),
         (

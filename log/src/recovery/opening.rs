@@ -81,9 +81,13 @@ impl Opening {
         let mut leftovers = Vec::new();
         for entry in env.disk.list(&ident.dir)? {
             match ShardFile::parse(&entry.name) {
-                Some(ShardFile::Segment(generation)) => generations.push((generation, entry.stat.len)),
+                Some(ShardFile::Segment(generation)) => {
+                    generations.push((generation, entry.stat.len))
+                }
                 Some(ShardFile::Manifest(generation)) => manifests.push(generation),
-                Some(ShardFile::Spare(number)) if entry.stat.len == config.segment_size => spares.push(number),
+                Some(ShardFile::Spare(number)) if entry.stat.len == config.segment_size => {
+                    spares.push(number)
+                }
                 // A spare of another size was not finished.
                 Some(ShardFile::Spare(_) | ShardFile::Temporary) => {
                     leftovers.push(ident.dir.join(&entry.name));
@@ -111,7 +115,8 @@ impl Opening {
 
     fn find_segments(&mut self, generations: &[(u64, u64)]) -> Result<()> {
         let listed = self.manifest.state.segments.clone();
-        let path_of = |ident: &LogIdent, generation| ident.dir.join(ShardFile::Segment(generation).name());
+        let path_of =
+            |ident: &LogIdent, generation| ident.dir.join(ShardFile::Segment(generation).name());
         for generation in &listed {
             if !generations.iter().any(|(found, _)| found == generation)
                 && !mutants::active("ignore_missing_segment")
@@ -132,7 +137,12 @@ impl Opening {
                 continue;
             }
             match self.open_segment(generation, len, &path) {
-                Ok(file) => self.segments.push(FoundSegment { generation, path, file, first_sequence: None }),
+                Ok(file) => self.segments.push(FoundSegment {
+                    generation,
+                    path,
+                    file,
+                    first_sequence: None,
+                }),
                 // A crash between a segment's rename and the manifest record that lists it leaves this.
                 Err(LogError::Corrupt { .. }) if !is_listed => self.stale.push(generation),
                 Err(error) => return Err(error),
@@ -141,9 +151,15 @@ impl Opening {
         Ok(())
     }
 
-    fn open_segment(&self, generation: u64, len: u64, path: &std::path::Path) -> Result<Arc<dyn File>> {
+    fn open_segment(
+        &self,
+        generation: u64,
+        len: u64,
+        path: &std::path::Path,
+    ) -> Result<Arc<dyn File>> {
         if len != self.config.segment_size {
-            let reason = Reason::Mismatch { what: "bytes", expected: self.config.segment_size, found: len };
+            let reason =
+                Reason::Mismatch { what: "bytes", expected: self.config.segment_size, found: len };
             return Err(LogError::corrupt(path, 0, reason.to_string()));
         }
         let file = self.env.disk.open(path, OpenMode::Read)?;

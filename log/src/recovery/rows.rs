@@ -143,7 +143,9 @@ impl Facts {
             self.above_watermark,
         ];
         ROWS.iter()
-            .find(|row| row.pattern.iter().zip(facts).all(|(want, is)| want.is_none_or(|want| want == is)))
+            .find(|row| {
+                row.pattern.iter().zip(facts).all(|(want, is)| want.is_none_or(|want| want == is))
+            })
             .expect("the table covers every combination")
     }
 }
@@ -170,7 +172,11 @@ mod tests {
             let row = facts.row();
             used.insert(row.name);
             let damaged = bit(0) || bit(1) || bit(2) || bit(3);
-            assert!(!damaged || row.decision == Decision::Refuse, "{facts:?} is accepted by {}", row.name);
+            assert!(
+                !damaged || row.decision == Decision::Refuse,
+                "{facts:?} is accepted by {}",
+                row.name
+            );
             assert!(damaged || !row.legal || row.decision != Decision::Refuse);
         }
         assert_eq!(used.len(), ROWS.len(), "a row can never match");

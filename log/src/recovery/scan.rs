@@ -129,7 +129,11 @@ impl Opening {
     ///
     /// # Errors
     /// [`LogError::Corrupt`] when the recovery table refuses the log, or what the visitor returns.
-    pub fn scan<V: LogVisitor>(&mut self, redo_from: u64, visitor: &mut V) -> Result<ScanReport, V::Error> {
+    pub fn scan<V: LogVisitor>(
+        &mut self,
+        redo_from: u64,
+        visitor: &mut V,
+    ) -> Result<ScanReport, V::Error> {
         let state = self.state();
         let floor = state.floor_sequence;
         let mut walk = Walk {
@@ -177,7 +181,9 @@ impl Opening {
             return Err(LogError::corrupt(&path, at, reason).into());
         }
         for (generation, first) in &end.placed {
-            if let Some(segment) = self.segments.iter_mut().find(|segment| segment.generation == *generation) {
+            if let Some(segment) =
+                self.segments.iter_mut().find(|segment| segment.generation == *generation)
+            {
                 segment.first_sequence = Some(*first);
             }
         }
@@ -207,7 +213,11 @@ impl<V: LogVisitor> Walk<'_, V> {
             let Some((first, _)) = firsts[at] else {
                 self.report.passed.push("empty-segment");
                 open_end.push((at, SEGMENT_DATA_OFFSET));
-                self.stop.get_or_insert((at, SEGMENT_DATA_OFFSET, "no flush stands there".to_owned()));
+                self.stop.get_or_insert((
+                    at,
+                    SEGMENT_DATA_OFFSET,
+                    "no flush stands there".to_owned(),
+                ));
                 continue;
             };
             if first.first_sequence.get() > limits[at] {
@@ -227,7 +237,9 @@ impl<V: LogVisitor> Walk<'_, V> {
             }
             open_end.clear();
             self.stop = None;
-            self.end.placed.push((self.opening.segments[at].generation, first.first_sequence.get()));
+            self.end
+                .placed
+                .push((self.opening.segments[at].generation, first.first_sequence.get()));
             match self.segment(at, limits[at])? {
                 SegmentEnd::At(offset, reason) if limits[at] == u64::MAX => {
                     self.stop = Some((at, offset, reason.to_string()));
@@ -271,10 +283,14 @@ impl<V: LogVisitor> Walk<'_, V> {
 
     fn header_at(&self, at: usize, offset: u64, bytes: &[u8]) -> Result<FlushHeader, Reason> {
         let Ok((header, _)) = FlushHeader::read_from_prefix(bytes) else {
-            return Err(Reason::Short { expected: FlushHeader::SIZE as u64, found: bytes.len() as u64 });
+            return Err(Reason::Short {
+                expected: FlushHeader::SIZE as u64,
+                found: bytes.len() as u64,
+            });
         };
         let generation = self.opening.segments[at].generation;
-        match header.invalid(self.seed_of(at), generation, offset, self.opening.config.segment_size) {
+        match header.invalid(self.seed_of(at), generation, offset, self.opening.config.segment_size)
+        {
             None => Ok(header),
             Some(reason) => Err(reason),
         }
@@ -284,10 +300,15 @@ impl<V: LogVisitor> Walk<'_, V> {
     fn disconnected(&self, header: &FlushHeader) -> Option<String> {
         if header.first_sequence.get() != self.next {
             let found = header.first_sequence.get();
-            return Some(format!("the next flush begins at sequence {found}, expected {}", self.next));
+            return Some(format!(
+                "the next flush begins at sequence {found}, expected {}",
+                self.next
+            ));
         }
         match self.previous {
-            Some(previous) if previous != header.previous.get() && !mutants::active("ignore_flush_chain") => {
+            Some(previous)
+                if previous != header.previous.get() && !mutants::active("ignore_flush_chain") =>
+            {
                 Some("the next flush does not name the checksum of the one before".to_owned())
             }
             _ => None,
@@ -317,7 +338,9 @@ impl<V: LogVisitor> Walk<'_, V> {
             let end = offset as usize + header.size();
             let flush = &bytes.up_to(end)?[offset as usize..];
             self.watermark(&header);
-            if !header.body_is_valid(seed, &flush[FlushHeader::SIZE..]) && !mutants::active("believe_torn_body") {
+            if !header.body_is_valid(seed, &flush[FlushHeader::SIZE..])
+                && !mutants::active("believe_torn_body")
+            {
                 return Ok(SegmentEnd::At(offset, Reason::Checksum { what: "flush" }));
             }
             if header.next_sequence() - 1 > limit {
@@ -367,7 +390,9 @@ impl<V: LogVisitor> Walk<'_, V> {
             let (record, size) = record::decode_vouched(self.record_seed, rest)
                 .map_err(|reason| bad(format!("record {sequence}: {reason}")))?;
             if record.sequence != sequence {
-                return Err(bad(format!("record {sequence} has sequence {}", record.sequence)).into());
+                return Err(
+                    bad(format!("record {sequence} has sequence {}", record.sequence)).into()
+                );
             }
             self.visitor.record(&record)?;
             self.report.records += 1;
@@ -375,7 +400,8 @@ impl<V: LogVisitor> Walk<'_, V> {
             rest = &rest[size..];
         }
         if sequence != header.next_sequence() {
-            let reason = format!("the flush holds {} records", sequence - header.first_sequence.get());
+            let reason =
+                format!("the flush holds {} records", sequence - header.first_sequence.get());
             return Err(bad(reason).into());
         }
         Ok(())
@@ -391,7 +417,8 @@ impl<V: LogVisitor> Walk<'_, V> {
             if let Ok(header) = self.header_at(at, beyond, &bytes[beyond as usize..]) {
                 self.manifest_named = self.manifest_named.max(header.manifest_sequence.get());
                 self.facts.flush_beyond = true;
-                self.stop = Some((at, offset, format!("a valid flush stands behind it at {beyond}")));
+                self.stop =
+                    Some((at, offset, format!("a valid flush stands behind it at {beyond}")));
                 return Ok(());
             }
             beyond += BLOCK_SIZE as u64;
@@ -428,7 +455,10 @@ impl<V: LogVisitor> Walk<'_, V> {
         while at + RecordHeader::SIZE <= bytes.len() {
             let Ok((header, _)) = RecordHeader::ref_from_prefix(&bytes[at..]) else { break };
             let sequence = header.sequence.get();
-            if sequence > last && sequence - last <= u64::from(u32::MAX) && header.invalid(self.record_seed).is_none() {
+            if sequence > last
+                && sequence - last <= u64::from(u32::MAX)
+                && header.invalid(self.record_seed).is_none()
+            {
                 extent = extent.max(slotcask_format::round_up(at + RecordHeader::SIZE) as u64);
             }
             at += 8;
@@ -441,12 +471,13 @@ impl<V: LogVisitor> Walk<'_, V> {
         let last = self.end.last_sequence;
         self.facts.manifest_short =
             self.manifest_named > manifest.sequence && !mutants::active("ignore_short_manifest");
-        self.facts.below_watermark = last < self.end.watermark && !mutants::active("ignore_watermark");
+        self.facts.below_watermark =
+            last < self.end.watermark && !mutants::active("ignore_watermark");
         self.facts.above_watermark = last > self.end.watermark;
         if let Some(clean) = manifest.state.clean {
             self.facts.clean = true;
-            self.facts.clean_end_matches =
-                clean.sequence == last && self.previous.unwrap_or(self.end.previous) == clean.flush_checksum;
+            self.facts.clean_end_matches = clean.sequence == last
+                && self.previous.unwrap_or(self.end.previous) == clean.flush_checksum;
         }
         self.report.row = self.facts.row();
         if mutants::active("truncate_silently") {

@@ -17,7 +17,7 @@ use slotcask_format::segment::SEGMENT_DATA_OFFSET;
 use slotcask_io::AlignedBuf;
 use std::collections::VecDeque;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 impl Opening {
     /// Writes what an opening writes and gives the log, with `state` behind its lock. After this everything that the scan
@@ -56,7 +56,8 @@ impl Opening {
             &state,
             manifest_size(&self.config),
         )?;
-        let spare_next = self.spares.iter().max().map_or(1, |last| last + 1).max(state.generation_last + 1);
+        let spare_next =
+            self.spares.iter().max().map_or(1, |last| last + 1).max(state.generation_last + 1);
         Ok(Maintenance { manifest, state, spares: self.spares.clone(), spare_next, refused: None })
     }
 
@@ -78,9 +79,19 @@ impl Opening {
         Ok(())
     }
 
-    fn assemble<S>(&self, state: S, end: &ScanEnd, maintenance: Maintenance, first: &Prepared) -> ShardLog<S> {
+    fn assemble<S>(
+        &self,
+        state: S,
+        end: &ScanEnd,
+        maintenance: Maintenance,
+        first: &Prepared,
+    ) -> ShardLog<S> {
         let mut placed: VecDeque<(u64, u64)> = end.placed.iter().copied().collect();
-        let begin = if mutants::active("append_to_found_segment") { end.last_sequence } else { end.watermark };
+        let begin = if mutants::active("append_to_found_segment") {
+            end.last_sequence
+        } else {
+            end.watermark
+        };
         placed.push_back((first.generation, begin + 1));
         let writer = Writer {
             next_sequence: begin + 1,
@@ -111,11 +122,17 @@ impl Opening {
             ident: self.ident.clone(),
             config: self.config.clone(),
             commit: Commit::new(begin),
-            chain: Mutex::new(Chain { previous, time_floor_ms: end.time_floor_ms, flushes: 0, bytes: 0 }),
+            chain: Mutex::new(Chain {
+                previous,
+                time_floor_ms: end.time_floor_ms,
+                flushes: 0,
+                bytes: 0,
+            }),
             manifest_sequence: AtomicU64::new(maintenance.manifest.sequence),
             maintenance: Mutex::new(maintenance),
             locked: Mutex::new(Locked { state, writer }),
             fill: AtomicU32::new(0),
+            pace_due: AtomicBool::new(false),
             kick: OnceLock::new(),
         };
         log.note_fill(&log.locked.lock().writer);
@@ -137,12 +154,18 @@ impl<S> ShardLog<S> {
             if !mutants::active("append_to_found_segment") && !records.is_empty() {
                 if !gather.fits_grown(records.len()) {
                     let path = self.ident.dir.clone();
-                    return Err(crate::error::LogError::corrupt(&path, 0, "more than one flush stands above the watermark"));
+                    return Err(crate::error::LogError::corrupt(
+                        &path,
+                        0,
+                        "more than one flush stands above the watermark",
+                    ));
                 }
                 let mut rest = &records[..];
                 while !rest.is_empty() {
-                    let (record, size) = record::decode(self.record_seed, rest)
-                        .map_err(|reason| crate::error::LogError::corrupt(&self.ident.dir, 0, reason.to_string()))?;
+                    let (record, size) =
+                        record::decode(self.record_seed, rest).map_err(|reason| {
+                            crate::error::LogError::corrupt(&self.ident.dir, 0, reason.to_string())
+                        })?;
                     debug_assert_eq!(record.sequence, writer.next_sequence);
                     gather.append_encoded(&rest[..size]);
                     writer.next_sequence += 1;

@@ -1,0 +1,16 @@
+//! One file a decoder.
+
+pub mod double_write;
+pub mod extension;
+pub mod file_name;
+pub mod flush;
+pub mod history;
+pub mod manifest;
+pub mod page_map;
+pub mod reader;
+pub mod record;
+pub mod schema;
+pub mod segment;
+pub mod slot;
+pub mod slot_file;
+pub mod superblock;

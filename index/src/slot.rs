@@ -1,0 +1,178 @@
+//! The words of one slot, and the sequence lock that guards them.
+//!
+//! The first word is the version word. Its low bits (how many depends on the size of the table, at least 32) count changes, odd
+//! while one goes on; the bits above remember the hash of the key, so that a split of a bucket need not hash
+//! keys. The protocol is the one of H. Boehm, Can Seqlocks Get Along With Programming Language Memory Models, 2012.
+
+use crate::copy;
+use crate::geometry::{Geometry, HEADER_WORDS};
+use crate::sync::{AtomicU64, Ordering, fence};
+use slotcask_format::slot::SlotKind;
+use std::mem::MaybeUninit;
+
+const VERSION: usize = 0;
+const SEQUENCE: usize = 1;
+const EPOCH_AND_KIND: usize = 2;
+
+/// What a slot says beside its key and value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotMeta {
+    /// Sequence of the record that wrote the slot; 0 when it never was written.
+    pub sequence: u64,
+    /// Epoch of that record.
+    pub epoch: u32,
+    /// State.
+    pub kind: SlotKind,
+    /// Deadline in milliseconds since 1970; 0 for none.
+    pub deadline_ms: u64,
+}
+
+/// What a reader found in a slot.
+pub(crate) enum Probe {
+    /// The key, alive.
+    Hit(SlotMeta),
+    /// Something else, at a moment within the call.
+    Other,
+    /// A change was going on, so nothing is known.
+    Busy,
+}
+
+/// One slot.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot<'a> {
+    pub(crate) words: &'a [AtomicU64],
+}
+
+impl<'a> Slot<'a> {
+    /// The slot with this number.
+    ///
+    /// # Panics
+    /// When the arena has no such slot.
+    #[inline(always)]
+    pub(crate) fn new(arena: &'a [AtomicU64], geometry: &Geometry, slot: u32) -> Self {
+        let first = geometry.word_of(slot);
+        Self { words: &arena[first..first + geometry.slot_words] }
+    }
+
+    /// Begins to read: the version to compare with later, unless a change is going on.
+    #[inline(always)]
+    pub(crate) fn version(self) -> Option<u64> {
+        let version = self.words[VERSION].load(Ordering::Acquire);
+        (version & 1 == 0).then_some(version)
+    }
+
+    /// True when what was read since [`version`](Self::version) belongs together.
+    #[inline(always)]
+    pub(crate) fn is_unchanged(self, version: u64) -> bool {
+        // Pairs with the fence of `begin`: if a load before it saw a word of a later change, then the load behind it
+        // sees that change's odd version, or one that is later still.
+        fence(Ordering::Acquire);
+        self.words[VERSION].load(Ordering::Relaxed) == version
+    }
+
+    /// Looks whether this slot holds the key, and copies its value. `value` is filled after a hit, and may be after others.
+    #[inline(always)]
+    pub(crate) fn probe(
+        self,
+        geometry: &Geometry,
+        key: &[u8],
+        value: &mut [MaybeUninit<u8>],
+    ) -> Probe {
+        let Some(version) = self.version() else { return Probe::Busy };
+        let is_match = copy::is_equal(&self.words[geometry.key_word..], key);
+        if is_match {
+            copy::load(&self.words[geometry.value_word..], value);
+        }
+        let meta = self.meta(geometry);
+        if !self.is_unchanged(version) {
+            return Probe::Busy;
+        }
+        if is_match && meta.kind == SlotKind::Live { Probe::Hit(meta) } else { Probe::Other }
+    }
+
+    /// The meta words as they stand.
+    #[inline(always)]
+    pub(crate) fn meta(self, geometry: &Geometry) -> SlotMeta {
+        let word = self.words[EPOCH_AND_KIND].load(Ordering::Relaxed);
+        SlotMeta {
+            sequence: self.words[SEQUENCE].load(Ordering::Relaxed),
+            epoch: word as u32,
+            // 0 is a slot that never was used. Other numbers do not occur: what is loaded was verified.
+            kind: SlotKind::from_u8((word >> 32) as u8).unwrap_or(SlotKind::Free),
+            deadline_ms: match geometry.deadline_word() {
+                Some(at) => self.words[at].load(Ordering::Relaxed),
+                None => 0,
+            },
+        }
+    }
+
+    /// Begins a change. Writer only. Gives the version word that ends it.
+    #[inline]
+    fn begin(self, geometry: &Geometry) -> u64 {
+        let version = self.words[VERSION].load(Ordering::Relaxed);
+        let mask = geometry.version_mask;
+        self.words[VERSION].store(version | 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        (version & !mask) | ((version | 1).wrapping_add(1) & mask)
+    }
+
+    /// Writes the whole slot. Writer only.
+    #[inline]
+    pub(crate) fn write(self, geometry: &Geometry, meta: SlotMeta, key: &[u8], value: &[u8]) {
+        let kind = meta.kind;
+        let after = self.begin(geometry);
+        self.words[SEQUENCE].store(meta.sequence, Ordering::Relaxed);
+        self.words[EPOCH_AND_KIND]
+            .store(u64::from(meta.epoch) | u64::from(kind as u8) << 32, Ordering::Relaxed);
+        if let Some(at) = geometry.deadline_word() {
+            self.words[at].store(meta.deadline_ms, Ordering::Relaxed);
+        }
+        if kind == SlotKind::Free {
+            copy::zero(&self.words[geometry.key_word..]);
+        } else {
+            copy::store(&self.words[geometry.key_word..], key);
+            if kind == SlotKind::Live {
+                copy::store(&self.words[geometry.value_word..], value);
+            } else {
+                copy::zero(&self.words[geometry.value_word..]);
+            }
+        }
+        self.words[VERSION].store(after, Ordering::Release);
+    }
+
+    /// Makes the slot one that never was used. Writer only.
+    pub(crate) fn wipe(self, geometry: &Geometry) {
+        let after = self.begin(geometry);
+        copy::zero(&self.words[SEQUENCE..]);
+        self.words[VERSION].store(after, Ordering::Release);
+    }
+
+    /// Remembers the hash of the slot's key. Writer only.
+    #[inline]
+    pub(crate) fn remember(self, geometry: &Geometry, hash: u64) {
+        let version = self.words[VERSION].load(Ordering::Relaxed);
+        let (mask, bits) = (geometry.version_mask, geometry.hash_bits(hash));
+        if version & !mask != bits {
+            // One store changes nothing but the version word, so it needs no busy mark. The count goes on all the same.
+            let count = version.wrapping_add(2) & mask;
+            self.words[VERSION].store(bits | count, Ordering::Release);
+        }
+    }
+
+    /// What [`remember`](Self::remember) was told: low bits of the hash's place.
+    #[inline]
+    pub(crate) fn place(self, geometry: &Geometry) -> u32 {
+        geometry.place_in(self.words[VERSION].load(Ordering::Relaxed))
+    }
+
+    /// Replaces the checksum that a file has here by the first version. Writer only, while nobody reads.
+    #[inline]
+    pub(crate) fn adopt(self) {
+        self.words[VERSION].store(0, Ordering::Relaxed);
+    }
+}
+
+const _: () = assert!(EPOCH_AND_KIND + 1 == HEADER_WORDS);
+const _: () = assert!(
+    std::mem::offset_of!(slotcask_format::slot::SlotHeader, kind) == 8 * EPOCH_AND_KIND + 4
+);

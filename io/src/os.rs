@@ -1,0 +1,9 @@
+//! The operating system's disk.
+
+mod calls;
+mod disk;
+mod file;
+mod lock;
+mod ring;
+
+pub use disk::{OsDisk, OsOptions};

@@ -1,0 +1,122 @@
+//! Locks on files, between processes and within this one.
+//!
+//! flock(2) belongs to an open file description, so two opens in one process exclude each other, but not on file systems
+//! that emulate it with POSIX locks (NFS). The table below excludes them everywhere.
+//!
+//! A killed process gives its lock back when the last reference to the lock's open file goes. Writes that it had in
+//! a ring may still be running then. So every ring holds a reference to every held lock (see `ring.rs`): the kernel
+//! drops the references of a ring only when its last write is done. Because of those references closing the file
+//! does not unlock it; the lock is given back by name.
+
+use super::calls;
+use crate::disk::FileLock;
+use crate::error::{IoError, IoErrorKind, Result};
+use crate::retry::uninterrupted;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Device and inode.
+type Id = (u64, u64);
+
+/// The locks that this process holds.
+static HELD: Mutex<BTreeMap<Id, Arc<OwnedFd>>> = Mutex::new(BTreeMap::new());
+
+/// Changes whenever `HELD` does; starts at 1 so that a new ring, which starts at 0, looks at `HELD` once.
+static GENERATION: AtomicU64 = AtomicU64::new(1);
+
+/// How often the lock file may be replaced under us before we give up.
+const ATTEMPTS_MAX: u32 = 16;
+
+/// A held lock.
+#[derive(Debug)]
+struct OsLock {
+    id: Id,
+    fd: Arc<OwnedFd>,
+}
+
+impl FileLock for OsLock {}
+
+impl Drop for OsLock {
+    fn drop(&mut self) {
+        // The table goes last: whoever finds no entry there must find the file unlocked too.
+        let mut held = HELD.lock();
+        if let Err(error) = calls::flock_release(self.fd.as_fd()) {
+            tracing::warn!(%error, "a file lock could not be given back; it goes when the process ends");
+        }
+        held.remove(&self.id);
+        GENERATION.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// The current generation of the held locks.
+pub(super) fn generation() -> u64 {
+    GENERATION.load(Ordering::Acquire)
+}
+
+/// Calls `with` with the descriptors of all held locks, which stay open for the length of the call, and their generation.
+pub(super) fn with_held<T>(with: impl FnOnce(&[RawFd], u64) -> T) -> T {
+    let held = HELD.lock();
+    let fds: Vec<RawFd> = held.values().map(|fd| fd.as_raw_fd()).collect();
+    with(&fds, generation())
+}
+
+/// Locks `path`, which is made if it is not there.
+pub(super) fn lock(path: &Path) -> Result<Box<dyn FileLock>> {
+    let fail = |error: &io::Error| IoError::from_os("lock", path, error);
+    let locked = |who: &str| {
+        IoError::new(
+            "lock",
+            path,
+            IoErrorKind::Locked,
+            format!("{who} holds the lock of this file"),
+        )
+    };
+    for _ in 0..ATTEMPTS_MAX {
+        let fd = open_lock_file(path).map_err(|error| fail(&error))?;
+        let (device, inode, _) = calls::identity(fd.as_fd()).map_err(|error| fail(&error))?;
+        let mut held = HELD.lock();
+        if held.contains_key(&(device, inode)) {
+            return Err(locked("this process"));
+        }
+        match uninterrupted(|| calls::flock_exclusive(fd.as_fd())) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(locked("another process"));
+            }
+            Err(error) => return Err(fail(&error)),
+        }
+        // Someone may have replaced the file between open and lock; a lock on a file without a name excludes nobody.
+        match std::fs::metadata(path) {
+            Ok(named) if (named.dev(), named.ino()) == (device, inode) => {}
+            Ok(_) => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(fail(&error)),
+        }
+        let fd = Arc::new(fd);
+        held.insert((device, inode), Arc::clone(&fd));
+        GENERATION.fetch_add(1, Ordering::Release);
+        return Ok(Box::new(OsLock { id: (device, inode), fd }));
+    }
+    Err(IoError::new(
+        "lock",
+        path,
+        IoErrorKind::Other,
+        "the lock file is replaced again and again; something removes it",
+    ))
+}
+
+/// Opens the lock file; on a read-only file system for reading, which flock accepts.
+fn open_lock_file(path: &Path) -> io::Result<OwnedFd> {
+    match uninterrupted(|| calls::open(path, libc::O_RDWR | libc::O_CREAT)) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EROFS | libc::EACCES)) => {
+            uninterrupted(|| calls::open(path, libc::O_RDONLY)).map_err(|_| error)
+        }
+        other => other,
+    }
+}

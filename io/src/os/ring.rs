@@ -1,0 +1,202 @@
+//! Many writes at once, by io_uring.
+
+use super::lock;
+use crate::disk::Write;
+use io_uring::{EnterFlags, IoUring, Probe, opcode, types};
+use parking_lot::Mutex;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Writes in flight at once, at most, per ring.
+const DEPTH: u32 = 64;
+
+/// Rings that are kept for reuse, at most. More exist while more threads write at once.
+const IDLE_MAX: usize = 16;
+
+/// The largest single write, bytes; longer ones come back short and are continued.
+const WRITE_LEN_MAX: usize = 1 << 30;
+
+/// Rings that nobody uses at the moment. Thread-safe: who takes a ring has it alone.
+#[derive(Debug, Default)]
+pub(super) struct Rings {
+    idle: Mutex<Vec<Ring>>,
+}
+
+impl Rings {
+    /// Makes the first ring.
+    ///
+    /// # Errors
+    /// When the kernel has no io_uring, or forbids it, or lacks what is needed.
+    pub(super) fn probe() -> io::Result<Self> {
+        let ring = Ring::new()?;
+        Ok(Self { idle: Mutex::new(vec![ring]) })
+    }
+
+    /// Tries each write once, filling `results` in order. No write is in flight on return.
+    ///
+    /// # Errors
+    /// When no ring can be had or the ring fails; then `results` is empty and any of the writes may have happened.
+    pub(super) fn write_each(
+        &self,
+        fd: BorrowedFd<'_>,
+        writes: &[Write<'_>],
+        results: &mut Vec<io::Result<usize>>,
+    ) -> io::Result<()> {
+        let idle = self.idle.lock().pop();
+        let mut ring = match idle {
+            Some(ring) => ring,
+            None => Ring::new()?,
+        };
+        ring.hold_locks()?;
+        if let Err(error) = ring.write_each(fd, writes, results) {
+            // Dropping the ring drops with it what the kernel never took from its queue.
+            results.clear();
+            return Err(error);
+        }
+        let mut idle = self.idle.lock();
+        if idle.len() < IDLE_MAX {
+            idle.push(ring);
+        }
+        Ok(())
+    }
+}
+
+/// One ring, and the generation of locks that it holds references to.
+struct Ring {
+    ring: IoUring,
+    locks: u64,
+    registered: bool,
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring").field("locks", &self.locks).finish_non_exhaustive()
+    }
+}
+
+impl Ring {
+    fn new() -> io::Result<Self> {
+        let ring = IoUring::builder().dontfork().build(DEPTH)?;
+        let mut probe = Probe::new();
+        ring.submitter().register_probe(&mut probe)?;
+        if !probe.is_supported(opcode::Write::CODE) {
+            return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+        }
+        Ok(Self { ring, locks: 0, registered: false })
+    }
+
+    /// Makes the ring refer to every lock that the process holds, so that a lock outlives the writes of a killed process.
+    /// The ring is idle here, so that nothing in flight loses its reference.
+    fn hold_locks(&mut self) -> io::Result<()> {
+        if self.locks == lock::generation() {
+            return Ok(());
+        }
+        let submitter = self.ring.submitter();
+        if self.registered {
+            submitter.unregister_files()?;
+            self.registered = false;
+        }
+        let (generation, registered) = lock::with_held(|fds, generation| {
+            if !fds.is_empty() {
+                submitter.register_files(fds)?;
+            }
+            io::Result::Ok((generation, !fds.is_empty()))
+        })?;
+        self.registered = registered;
+        self.locks = generation;
+        Ok(())
+    }
+
+    fn write_each(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        writes: &[Write<'_>],
+        results: &mut Vec<io::Result<usize>>,
+    ) -> io::Result<()> {
+        results.clear();
+        results.resize_with(writes.len(), || Err(io::Error::from_raw_os_error(libc::ECANCELED)));
+        let mut next = 0;
+        let mut open = 0;
+        while next < writes.len() || open > 0 {
+            while next < writes.len() && open < DEPTH as usize {
+                let Write { offset, data } = writes[next];
+                let len = data.len().min(WRITE_LEN_MAX) as u32;
+                let entry = opcode::Write::new(types::Fd(fd.as_raw_fd()), data.as_ptr(), len)
+                    .offset(offset)
+                    .build()
+                    .user_data(next as u64);
+                // SAFETY: the kernel reads `len` bytes at `data` and uses `fd` until this entry's completion is
+                // reaped. Both are borrowed for the length of this function, which does not return before it: the
+                // loop ends at `open == 0`; its only other exit is `drain`, which waits for whatever the kernel
+                // took and aborts the process when it cannot; nothing in between panics but on a completion that
+                // names no write (`results[index]`, `open - 1`), which `reap` turns into an abort.
+                if unsafe { self.ring.submission().push(&entry) }.is_err() {
+                    break;
+                }
+                next += 1;
+                open += 1;
+            }
+            // With more to come one free place is enough; at the end wait for the rest in one call.
+            let want = if next < writes.len() { 1 } else { open };
+            match self.ring.submit_and_wait(want) {
+                Ok(_) => {}
+                Err(error)
+                    if matches!(
+                        error.raw_os_error(),
+                        Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)
+                    ) => {}
+                Err(error) => {
+                    self.drain(open, results);
+                    return Err(error);
+                }
+            }
+            open -= self.reap(open, results);
+        }
+        Ok(())
+    }
+
+    /// Takes the completions that are there; returns how many. `open` is how many there can be.
+    fn reap(&mut self, open: usize, results: &mut [io::Result<usize>]) -> usize {
+        let mut reaped = 0;
+        for completion in self.ring.completion() {
+            let index = usize::try_from(completion.user_data()).unwrap_or(usize::MAX);
+            if index >= results.len() || reaped == open {
+                // The count of what is in flight is wrong, and with it the proof that buffers outlive their writes.
+                std::process::abort();
+            }
+            let result = completion.result();
+            results[index] =
+                usize::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result));
+            reaped += 1;
+        }
+        reaped
+    }
+
+    /// Waits, without submitting more, until the kernel holds none of the `open` entries.
+    fn drain(&mut self, mut open: usize, results: &mut [io::Result<usize>]) {
+        loop {
+            open -= self.reap(open, results);
+            // What the kernel never took it will never take: the caller drops the ring.
+            let untaken = self.ring.submission().len();
+            if open <= untaken {
+                return;
+            }
+            // SAFETY: no argument is passed, so there is none to be valid.
+            let waited = unsafe {
+                self.ring.submitter().enter::<libc::sigset_t>(
+                    0,
+                    1,
+                    EnterFlags::GETEVENTS.bits(),
+                    None,
+                )
+            };
+            if let Err(error) = waited
+                && !matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY))
+            {
+                // Returning would free memory that the kernel still reads and write it to disk.
+                std::process::abort();
+            }
+        }
+    }
+}

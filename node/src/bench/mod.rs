@@ -1,0 +1,9 @@
+//! Measuring a machine and directory.
+
+mod directory;
+mod keys;
+mod phase;
+mod report;
+mod run;
+
+pub use run::run;

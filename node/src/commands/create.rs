@@ -1,0 +1,152 @@
+//! `create`: a store, a table, or both.
+
+use crate::errors::{Exit, Failure};
+use crate::output::Output;
+use crate::text::{count, parse_size};
+use serde_json::json;
+use slotcask::{Error, Options, Store, TableOptions};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Shards, log size and page protection are recorded when the store is created and stay. Keys (1 to 4096 \
+bytes) and values (0 bytes to 1 MiB) of a table have fixed lengths; --pad fills shorter ones when \
+they are written.
+
+Examples:
+  slotcask create db
+  slotcask create db --shards 2 --log-size 64M
+  slotcask create db --table users --key-len 16 --value-len 100
+  slotcask create db --table locks --key-len 8 --value-len 8 --pinned 0 --slot-count-max 10000";
+
+/// Arguments of `create`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CreateArgs {
+    /// Directory of the store; made when it is not there
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Name of a table to create
+    #[arg(long, value_name = "NAME", requires_all = ["key_len", "value_len"])]
+    table: Option<String>,
+    #[command(flatten)]
+    shape: ShapeArgs,
+}
+
+/// What a new store is made with.
+#[derive(Debug, clap::Args)]
+struct StoreArgs {
+    /// Number of shards, 1 to 255 [default: cores, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
+    shards: Option<u32>,
+    /// Disk space for the logs of all shards together, such as 64M or 1G [default: 256M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    log_size: Option<u64>,
+    /// Write pages twice, for devices that tear a 4 KiB page at power loss
+    #[arg(long)]
+    torn_page_protection: bool,
+}
+
+/// The shape of a new table.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct ShapeArgs {
+    /// Length of every key of the new table, bytes
+    #[arg(long, value_name = "N", requires = "value_len")]
+    key_len: Option<usize>,
+    /// Length of every value of the new table, bytes
+    #[arg(long, value_name = "N", requires = "key_len")]
+    value_len: Option<usize>,
+    /// Keep the whole new table on this shard
+    #[arg(long, value_name = "SHARD", requires = "key_len")]
+    pinned: Option<u8>,
+    /// Most rows that the new table holds
+    #[arg(long, value_name = "N", requires = "key_len")]
+    slot_count_max: Option<u32>,
+}
+
+impl ShapeArgs {
+    /// The lengths of key and value, when they were given.
+    pub fn lengths(&self) -> Option<(usize, usize)> {
+        self.key_len.zip(self.value_len)
+    }
+
+    /// What the library wants to know, when lengths were given.
+    pub fn table_options(&self) -> Option<TableOptions> {
+        let (key_len, value_len) = self.lengths()?;
+        let mut options = TableOptions::fixed(key_len, value_len);
+        if let Some(shard) = self.pinned {
+            options = options.pinned(shard);
+        }
+        if let Some(count) = self.slot_count_max {
+            options = options.slot_count_max(count);
+        }
+        Some(options)
+    }
+}
+
+impl StoreArgs {
+    fn is_given(&self) -> bool {
+        self.shards.is_some() || self.log_size.is_some() || self.torn_page_protection
+    }
+
+    fn options(&self) -> Options {
+        let mut options = Options::new().create(true);
+        if let Some(shards) = self.shards {
+            options = options.shards(shards);
+        }
+        if let Some(bytes) = self.log_size {
+            options = options.log_size(bytes);
+        }
+        options.torn_page_protection(self.torn_page_protection)
+    }
+}
+
+/// Creates what is asked for and not there.
+pub fn run(args: &CreateArgs, output: &mut Output) -> Result<Exit, Failure> {
+    if args.table.is_none() && args.shape.lengths().is_some() {
+        return Err(Failure::usage("the new table has no name", "give --table NAME"));
+    }
+    let (store, is_new) = open_or_create(args)?;
+    if let (Some(name), Some(options)) = (&args.table, args.shape.table_options()) {
+        store.create_table(name, options)?;
+    }
+    let object = json!({
+        "dir": args.dir.display().to_string(),
+        "id": store.id().to_string(),
+        "shards": store.shard_count(),
+        "store_created": is_new,
+        "table_created": args.table,
+    });
+    let mut lines = Vec::new();
+    if is_new {
+        lines.push(format!(
+            "created a store of {} in {}",
+            count(u64::from(store.shard_count()), "shard"),
+            args.dir.display()
+        ));
+    }
+    if let (Some(name), Some((key, value))) = (&args.table, args.shape.lengths()) {
+        lines.push(format!("created table {name}: keys of {key} bytes, values of {value} bytes"));
+    }
+    store.close()?;
+    output.result(&object, &lines.join("\n"))?;
+    Ok(Exit::Done)
+}
+
+fn open_or_create(args: &CreateArgs) -> Result<(Store, bool), Failure> {
+    match Options::new().create(false).open(&args.dir) {
+        Ok(_) if args.store.is_given() || args.table.is_none() => Err(Failure::usage(
+            format!("{} is a store already", args.dir.display()),
+            "its options were recorded at its creation; --table adds a table to it",
+        )),
+        Ok(store) => Ok((store, false)),
+        Err(Error::NotAStore { .. } | Error::HalfCreated { .. }) => {
+            Ok((args.store.options().open(&args.dir)?, true))
+        }
+        Err(Error::Io(error)) if error.kind == slotcask_io::IoErrorKind::NotFound => {
+            Ok((args.store.options().open(&args.dir)?, true))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,42 @@
+//! `del`: deletes one row.
+
+use super::put::{bytes, fitted};
+use crate::errors::{Exit, Failure};
+use crate::opening::{self, Lengths, TableArgs};
+use crate::output::Output;
+use serde_json::json;
+use std::ffi::OsString;
+
+const EXAMPLES: &str = "\
+The deletion is durable when the command ends. The exit code is 1 when there was no such key.
+
+Examples:
+  slotcask del db users alice --pad
+  slotcask --hex del db users 00010203";
+
+/// Arguments of `del`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DelArgs {
+    #[command(flatten)]
+    at: TableArgs,
+    /// The key: text, or hex digits with --hex
+    key: OsString,
+    /// Fill a shorter key with zeros
+    #[arg(long)]
+    pad: bool,
+}
+
+/// Deletes the row.
+pub fn run(args: &DelArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let key = bytes(&args.key, output, "key")?;
+    let store = opening::for_writing(&args.at.dir)?;
+    let table = store.open_table(&args.at.table)?;
+    let key = fitted(key, Lengths::of(&table).key, args.pad, "key")?;
+    let deleted = table.delete(&key)?;
+    store.close()?;
+    if output.is_json() {
+        output.json(&json!({ "deleted": deleted }))?;
+    }
+    Ok(if deleted { Exit::Done } else { Exit::No })
+}

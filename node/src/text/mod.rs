@@ -1,0 +1,11 @@
+//! Bytes as text and back.
+
+mod escape;
+mod field;
+mod hex;
+mod size;
+
+pub use escape::unescape;
+pub use field::{Style, argument, count, fit, number, unpadded};
+pub use hex::decode as decode_hex;
+pub use size::{display as display_size, parse as parse_size};

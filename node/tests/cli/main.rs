@@ -1,0 +1,20 @@
+//! The real binary on temporary directories, one scenario a file.
+
+mod bad_line;
+mod benching;
+mod broken_pipe;
+mod common;
+mod copied_store;
+mod corruption;
+mod creating;
+mod disk_full;
+mod dumping;
+mod exit_codes;
+mod help;
+mod interrupted_load;
+mod json;
+mod key_choices;
+mod killed_load;
+mod lengths;
+mod read_only_directory;
+mod round_trip;

@@ -1,0 +1,299 @@
+//! What can go wrong, named for the broken rule, with what to do about it.
+
+use slotcask_fixed::FixedError;
+use slotcask_io::{IoError, IoErrorKind};
+use slotcask_log::LogError;
+use std::path::{Path, PathBuf};
+
+/// Result of an operation on a store.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of a store. Unless the text says otherwise nothing has changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A key has another length than the table's keys.
+    #[error("table {table:?} has keys of {expected} bytes, this one has {found}")]
+    KeyLength {
+        /// Table.
+        table: String,
+        /// Length of the table's keys, bytes.
+        expected: usize,
+        /// Length of this key, bytes.
+        found: usize,
+    },
+    /// A value has another length than the table's values.
+    #[error("table {table:?} has values of {expected} bytes, this one has {found}")]
+    ValueLength {
+        /// Table.
+        table: String,
+        /// Length of the table's values, bytes.
+        expected: usize,
+        /// Length of this value, bytes.
+        found: usize,
+    },
+    /// A table is there with another schema.
+    #[error(
+        "table {table:?} was created with {what} {found}, not {expected}; open it as it is, or create another table"
+    )]
+    SchemaMismatch {
+        /// Table.
+        table: String,
+        /// Which part of the schema.
+        what: &'static str,
+        /// What was asked for.
+        expected: String,
+        /// What the table has.
+        found: String,
+    },
+    /// No table has that name.
+    #[error("there is no table {table:?}; create it first")]
+    NoSuchTable {
+        /// The name.
+        table: String,
+    },
+    /// A table with that name is there.
+    #[error("table {table:?} exists already; open it, or choose another name")]
+    TableExists {
+        /// The name.
+        table: String,
+    },
+    /// The table was dropped while this handle was held.
+    #[error("table {table:?} was dropped; this handle is of no use any more")]
+    TableDropped {
+        /// The name.
+        table: String,
+    },
+    /// A schema that no table can have.
+    #[error("table {table:?} cannot be created: {reason}")]
+    Schema {
+        /// The name.
+        table: String,
+        /// The broken rule.
+        reason: String,
+    },
+    /// The directory holds no store.
+    #[error("{}: {reason}; name the directory of a store, or an empty one to create a store in", path.display())]
+    NotAStore {
+        /// The directory.
+        path: PathBuf,
+        /// What is there instead.
+        reason: String,
+    },
+    /// The creation of a store was interrupted.
+    #[error("{}: the creation of this store was interrupted; create it again, which starts over", path.display())]
+    HalfCreated {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The store was written by a newer slotcask.
+    #[error("{}: {reason}; use the slotcask that wrote it, or a newer one", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Which version or feature.
+        reason: String,
+    },
+    /// The store is open elsewhere.
+    #[error("{}: this store is open already, here or in another process; close it there first", path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory is a copy of a store.
+    #[error(
+        "{}: this directory was copied or restored from elsewhere; if the original is not used any more, or the two \
+         shall part ways, take the copy over (`adopt_copy`, on the command line `slotcask repair --adopt --yes`)",
+        path.display()
+    )]
+    CopiedDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The store was opened for reading.
+    #[error("the store is open for reading only; open it for writing to {what}")]
+    ReadOnly {
+        /// What was attempted.
+        what: &'static str,
+    },
+    /// A store that was not closed cleanly cannot be opened for reading only.
+    #[error("{}: the store was not closed cleanly, and recovering it has to write; open it for writing once", path.display())]
+    ReadOnlyNeedsCleanStore {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Space, quota, file size or descriptors ran out. Reads and deletes go on; writes work again when there is room.
+    #[error(
+        "shard {shard}: a write was refused, not accepted, because there is no room: {cause}; free some space, or raise the limit, and try again"
+    )]
+    DiskFull {
+        /// Shard.
+        shard: u32,
+        /// What the disk said.
+        cause: String,
+    },
+    /// An earlier write or sync of the shard failed. Reads go on; what was durable stays so.
+    #[error(
+        "shard {shard} accepts no writes since a write or sync failed: {cause}; mend the cause and open the store again"
+    )]
+    Poisoned {
+        /// Shard.
+        shard: u32,
+        /// The failure.
+        cause: String,
+    },
+    /// The files contradict each other or their checksums.
+    #[error("{}: corrupt at {at}: {reason}; run `slotcask check`, restore the store, or see `slotcask repair`", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where in it: an offset in bytes, or a page or slot as the reason says.
+        at: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An option has a value that it cannot have.
+    #[error("option {option}: {reason}")]
+    Options {
+        /// The option.
+        option: &'static str,
+        /// The broken rule.
+        reason: String,
+    },
+    /// A batch names keys of more than one shard.
+    #[error(
+        "a batch is atomic on one shard, and its keys lie on shards {first} and {second}; pin the tables to one shard, or \
+         give the keys a common prefix (shard_prefix_bits)"
+    )]
+    BatchOverShards {
+        /// Shard of the first key.
+        first: u32,
+        /// Another shard.
+        second: u32,
+    },
+    /// A batch is larger than a flush can be.
+    #[error(
+        "a batch of {found} bytes is over the maximum of {max}; make it smaller, or give the store a larger log"
+    )]
+    BatchTooLarge {
+        /// Bytes of its records.
+        found: usize,
+        /// Most bytes of a batch.
+        max: usize,
+    },
+    /// The table has as many slots as it may have.
+    #[error(
+        "table {table:?} has used all of its {max} slots (slot_count_max); delete keys, or move to a table with more"
+    )]
+    SlotsExhausted {
+        /// Table.
+        table: String,
+        /// Its maximum.
+        max: u32,
+    },
+    /// The write would have had to wait.
+    #[error("the write would have to wait for the log; use put or write, which wait, or try again")]
+    WouldBlock,
+    /// Time ran out. A write that timed out before it was accepted changed nothing; one that timed out while it waited for
+    /// durability is accepted, and may become durable: see `accepted`.
+    #[error("timed out (accepted: {accepted})")]
+    TimedOut {
+        /// True when the write was accepted and is visible.
+        accepted: bool,
+    },
+    /// A write from inside an `update` closure.
+    #[error(
+        "a write was attempted inside an update closure, which holds its shard; return the new value instead"
+    )]
+    Reentered,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// Memory could not be had.
+    #[error("{reason}")]
+    Memory {
+        /// What was asked for, and what to do.
+        reason: String,
+    },
+    /// A change of the catalogue failed on the way; the next opening completes it.
+    #[error(
+        "an earlier change of the catalogue was interrupted ({cause}); open the store again, which completes it"
+    )]
+    CatalogueInterrupted {
+        /// The failure.
+        cause: String,
+    },
+    /// An operation on the disk failed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+impl Error {
+    pub(crate) fn of_log(error: LogError, shard: u32) -> Self {
+        match error {
+            LogError::Poisoned { cause } => Self::Poisoned { shard, cause: cause.to_string() },
+            LogError::Corrupt { path, at, reason } => Self::Corrupt { path, at, reason },
+            LogError::Newer { path, found, supported } => Self::NewerFormat {
+                path,
+                reason: format!("format version {found} is newer than {supported}"),
+            },
+            LogError::TimedOut => Self::TimedOut { accepted: true },
+            LogError::Io(error) => Self::of_io(error, shard),
+            other => Self::Poisoned { shard, cause: other.to_string() },
+        }
+    }
+
+    pub(crate) fn of_io(error: IoError, shard: u32) -> Self {
+        if error.is_out_of_resources() {
+            Self::DiskFull { shard, cause: error.to_string() }
+        } else {
+            Self::Io(error)
+        }
+    }
+
+    pub(crate) fn of_fixed(error: FixedError, shard: u32, table: &str) -> Self {
+        match error {
+            FixedError::Io(error) => Self::of_io(error, shard),
+            FixedError::Corrupt(found) => Self::Corrupt {
+                path: found.path,
+                at: found.at,
+                reason: format!(
+                    "{} {} of table {} : {}",
+                    found.what, found.at, found.table, found.reason
+                ),
+            },
+            FixedError::SlotsExhausted { slot_count_max, .. } => {
+                Self::SlotsExhausted { table: table.to_owned(), max: slot_count_max }
+            }
+            FixedError::Foreign { path, reason } => Self::Corrupt { path, at: 0, reason },
+            FixedError::Newer { path, reason } => Self::NewerFormat { path, reason },
+            other => Self::Memory { reason: other.to_string() },
+        }
+    }
+
+    pub(crate) fn corrupt(path: &Path, at: u64, reason: impl Into<String>) -> Self {
+        Self::Corrupt { path: path.to_owned(), at, reason: reason.into() }
+    }
+
+    /// True when the error passes once space, quota or descriptors come back.
+    #[must_use]
+    pub fn is_out_of_resources(&self) -> bool {
+        match self {
+            Self::DiskFull { .. } => true,
+            Self::Io(error) => error.is_out_of_resources(),
+            _ => false,
+        }
+    }
+
+    /// True for damaged files.
+    #[must_use]
+    pub fn is_corruption(&self) -> bool {
+        matches!(self, Self::Corrupt { .. })
+    }
+
+    /// True when the path does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind == IoErrorKind::NotFound)
+    }
+}

@@ -1,0 +1,366 @@
+//! How a store, a table, a write are asked to behave.
+
+use crate::error::{Error, Result};
+use crate::store::Store;
+use slotcask_format::BLOCK_SIZE;
+use slotcask_format::schema::{Placement, TableKind, TableSchema};
+use slotcask_format::superblock::{
+    SEGMENT_COUNT_MIN, SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, SHARD_COUNT_MAX,
+};
+use slotcask_io::{Env, OsDisk, OsEntropy, OsOptions, SystemClock};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When a write is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// When it is durable: it survives a crash of the process and a power failure.
+    #[default]
+    Sync,
+    /// When it is in memory. It is flushed and synced within `flush_interval`; a crash of the process or a power failure may
+    /// lose what was written since the last flush, always a suffix of each shard's writes.
+    Buffered,
+}
+
+/// Options of a store. What is recorded at creation (shards, prefix bits, log size, torn page protection) is not compared
+/// when an existing store is opened, except where it was set explicitly and differs: then opening is refused.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    pub(crate) shards: Option<u32>,
+    pub(crate) shard_prefix_bits: Option<u32>,
+    pub(crate) durability: Durability,
+    pub(crate) flush_interval: Duration,
+    pub(crate) log_size: Option<u64>,
+    pub(crate) segment_size: Option<u64>,
+    pub(crate) create: bool,
+    pub(crate) read_only: bool,
+    pub(crate) torn_page_protection: Option<bool>,
+    pub(crate) huge_pages: bool,
+    pub(crate) background: bool,
+    pub(crate) adopt_copy: bool,
+    pub(crate) direct_io: bool,
+    pub(crate) io_uring: bool,
+    pub(crate) checkpoint_batch: usize,
+}
+
+/// Bytes of log of a store, unless told otherwise.
+pub const LOG_SIZE_DEFAULT: u64 = 256 << 20;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            shards: None,
+            shard_prefix_bits: None,
+            durability: Durability::Sync,
+            flush_interval: Duration::from_millis(100),
+            log_size: None,
+            segment_size: None,
+            create: true,
+            read_only: false,
+            torn_page_protection: None,
+            huge_pages: true,
+            background: true,
+            adopt_copy: false,
+            direct_io: true,
+            io_uring: true,
+            checkpoint_batch: 1 << 20,
+        }
+    }
+}
+
+impl Options {
+    /// The defaults: `Sync` durability, as many shards as cores but at most 4, 256 MiB of log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of shards, 1 to 255. Recorded at creation. Default: the number of cores, at most 4.
+    #[must_use]
+    pub fn shards(mut self, count: u32) -> Self {
+        self.shards = Some(count);
+        self
+    }
+
+    /// Bits of a key's front that choose its shard; 0, the default, for the whole key. Recorded at creation.
+    #[must_use]
+    pub fn shard_prefix_bits(mut self, bits: u32) -> Self {
+        self.shard_prefix_bits = Some(bits);
+        self
+    }
+
+    /// Durability of writes that do not say otherwise. Default: [`Durability::Sync`].
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Longest time that a buffered write stays in memory only. Default: 100 ms.
+    #[must_use]
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.flush_interval = interval;
+        self
+    }
+
+    /// Bytes of log of the whole store, split evenly over the shards. Recorded at creation. Default: 256 MiB.
+    #[must_use]
+    pub fn log_size(mut self, bytes: u64) -> Self {
+        self.log_size = Some(bytes);
+        self
+    }
+
+    /// Bytes of a log segment, whole blocks of 4096. Default: an eighth of a shard's log, at most 64 MiB.
+    #[must_use]
+    pub fn segment_size(mut self, bytes: u64) -> Self {
+        self.segment_size = Some(bytes);
+        self
+    }
+
+    /// Whether to create a store where there is none. Default: true.
+    #[must_use]
+    pub fn create(mut self, yes: bool) -> Self {
+        self.create = yes;
+        self
+    }
+
+    /// Opens for reading only: nothing is written; the store must have been closed cleanly. Default: false.
+    #[must_use]
+    pub fn read_only(mut self, yes: bool) -> Self {
+        self.read_only = yes;
+        self
+    }
+
+    /// Writes slot pages twice, for devices that may destroy a block that is in flight at power loss (see `docs/MEDIA.md`).
+    /// Recorded at creation. Default: false.
+    #[must_use]
+    pub fn torn_page_protection(mut self, yes: bool) -> Self {
+        self.torn_page_protection = Some(yes);
+        self
+    }
+
+    /// Asks the kernel for huge pages for slots and index. Default: true.
+    #[must_use]
+    pub fn huge_pages(mut self, yes: bool) -> Self {
+        self.huge_pages = yes;
+        self
+    }
+
+    /// Runs a thread per shard. Without, the caller drives [`Store::poll`]; writers do themselves what they need. Default: true.
+    #[must_use]
+    pub fn background(mut self, yes: bool) -> Self {
+        self.background = yes;
+        self
+    }
+
+    /// Takes over a copied directory: it gets a node id of its own, and its next epoch is `restored`. Default: false.
+    #[must_use]
+    pub fn adopt_copy(mut self, yes: bool) -> Self {
+        self.adopt_copy = yes;
+        self
+    }
+
+    /// Bypasses the page cache where the file system can. Default: true.
+    #[must_use]
+    pub fn direct_io(mut self, yes: bool) -> Self {
+        self.direct_io = yes;
+        self
+    }
+
+    /// Uses io_uring where the kernel offers it. Default: true.
+    #[must_use]
+    pub fn io_uring(mut self, yes: bool) -> Self {
+        self.io_uring = yes;
+        self
+    }
+
+    /// Bytes of pages that a checkpoint copies before it writes them. Default: 1 MiB.
+    #[must_use]
+    pub fn checkpoint_batch(mut self, bytes: usize) -> Self {
+        self.checkpoint_batch = bytes;
+        self
+    }
+
+    /// Opens the store in the directory `path`, or creates it.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing changes on disk when the options are wrong, the store is locked, foreign, newer or corrupt.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
+        let disk = OsDisk::new(OsOptions { direct: self.direct_io, uring: self.io_uring });
+        let env = Env {
+            disk: Arc::new(disk),
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(OsEntropy),
+        };
+        self.open_in(env, path)
+    }
+
+    /// As [`Options::open`], in a world of the caller's: a simulated disk, a clock that is set.
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    pub fn open_in(self, env: Env, path: impl AsRef<Path>) -> Result<Store> {
+        self.validate()?;
+        Store::open_with(env, path.as_ref(), self)
+    }
+
+    fn validate(&self) -> Result<()> {
+        let bad = |option, reason: String| Err(Error::Options { option, reason });
+        if let Some(shards) = self.shards {
+            if shards == 0 || shards > SHARD_COUNT_MAX {
+                return bad("shards", format!("{shards} is not between 1 and {SHARD_COUNT_MAX}"));
+            }
+        }
+        if let Some(bits) = self.shard_prefix_bits {
+            if bits > 64 {
+                return bad("shard_prefix_bits", format!("{bits} is over the maximum of 64"));
+            }
+        }
+        if self.flush_interval < Duration::from_millis(1)
+            || self.flush_interval > Duration::from_secs(60)
+        {
+            return bad(
+                "flush_interval",
+                format!("{:?} is not between 1 ms and 60 s", self.flush_interval),
+            );
+        }
+        if self.checkpoint_batch < BLOCK_SIZE || self.checkpoint_batch > 64 << 20 {
+            return bad(
+                "checkpoint_batch",
+                format!("{} is not between 4 KiB and 64 MiB", self.checkpoint_batch),
+            );
+        }
+        self.log_geometry(self.shards.unwrap_or(1)).map(|_| ())
+    }
+
+    /// Segment size and number of segments per shard.
+    pub(crate) fn log_geometry(&self, shards: u32) -> Result<(u64, u32)> {
+        let bad = |option, reason: String| Err(Error::Options { option, reason });
+        let block = BLOCK_SIZE as u64;
+        let log = self.log_size.unwrap_or(LOG_SIZE_DEFAULT) / u64::from(shards);
+        let segment = match self.segment_size {
+            Some(size) => size,
+            None => (log / 8 / block * block).clamp(SEGMENT_SIZE_MIN, 64 << 20),
+        };
+        if segment % block != 0 || !(SEGMENT_SIZE_MIN..=SEGMENT_SIZE_MAX).contains(&segment) {
+            return bad(
+                "segment_size",
+                format!(
+                    "{segment} is not a multiple of {block} between {SEGMENT_SIZE_MIN} and {SEGMENT_SIZE_MAX}"
+                ),
+            );
+        }
+        let count = log / segment;
+        if count < u64::from(SEGMENT_COUNT_MIN) {
+            let least = u64::from(SEGMENT_COUNT_MIN) * segment * u64::from(shards);
+            return bad("log_size", format!("{shards} shards need at least {least} bytes of log"));
+        }
+        match u32::try_from(count) {
+            Ok(count) => Ok((segment, count)),
+            Err(_) => bad(
+                "log_size",
+                format!("{count} segments a shard are too many; raise segment_size"),
+            ),
+        }
+    }
+}
+
+/// Options of a table.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TableOptions {
+    pub(crate) key_len: usize,
+    pub(crate) value_len: usize,
+    pub(crate) placement: Placement,
+    pub(crate) deadlines: bool,
+    pub(crate) slot_count_max: u32,
+}
+
+/// Most slots of a table, unless told otherwise.
+pub const SLOT_COUNT_MAX_DEFAULT: u32 = 1 << 28;
+
+impl TableOptions {
+    /// A table of keys and values of fixed length, in bytes: keys 1 to 4096, values 0 to 1 MiB.
+    #[must_use]
+    pub const fn fixed(key_len: usize, value_len: usize) -> Self {
+        Self {
+            key_len,
+            value_len,
+            placement: Placement::Hashed,
+            deadlines: false,
+            slot_count_max: SLOT_COUNT_MAX_DEFAULT,
+        }
+    }
+
+    /// Puts all keys on one shard, so that batches may hold any of them.
+    #[must_use]
+    pub const fn pinned(mut self, shard: u8) -> Self {
+        self.placement = Placement::Pinned(shard);
+        self
+    }
+
+    /// Reserves a deadline in each slot (8 bytes), for expiry.
+    #[must_use]
+    pub const fn deadlines(mut self, yes: bool) -> Self {
+        self.deadlines = yes;
+        self
+    }
+
+    /// Most slots over all shards; bounds memory and disk. Rounded up to whole pages per shard. Default: 2^28.
+    #[must_use]
+    pub const fn slot_count_max(mut self, count: u32) -> Self {
+        self.slot_count_max = count;
+        self
+    }
+
+    pub(crate) fn schema(&self, name: &str) -> Result<TableSchema> {
+        let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let schema = TableSchema {
+            name: name.to_owned(),
+            kind: TableKind::Fixed,
+            placement: self.placement,
+            key_len: len(self.key_len),
+            value_len: len(self.value_len),
+            deadlines: self.deadlines,
+            slot_count_max: self.slot_count_max,
+        };
+        match schema.invalid() {
+            Some(reason) => {
+                Err(Error::Schema { table: name.to_owned(), reason: reason.to_string() })
+            }
+            None => Ok(schema),
+        }
+    }
+}
+
+/// Options of a write.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct WriteOptions {
+    pub(crate) durability: Option<Durability>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl WriteOptions {
+    /// The store's durability, and no time limit.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Durability of this write.
+    #[must_use]
+    pub const fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// Longest time to wait, for room in the log and for durability together.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}

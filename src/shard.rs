@@ -1,0 +1,176 @@
+//! One shard at run time: its log, the tables behind its lock, its upkeep.
+
+mod checkpoint;
+mod upkeep;
+mod worker;
+
+pub(crate) use worker::Worker;
+
+use crate::error::{Error, Result};
+use parking_lot::{Condvar, Mutex};
+use slotcask_fixed::FixedTable;
+use slotcask_format::manifest::{TableCheckpoint, TableState};
+use slotcask_format::schema::{Ddl, TableSchema};
+use slotcask_io::Env;
+use slotcask_log::{Guard, ShardLog};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// What the shard lock protects beside the log.
+#[derive(Debug, Default)]
+pub(crate) struct ShardState {
+    /// Tables with slots on this shard, by id; ids are never reused.
+    pub tables: Vec<Option<Box<FixedTable>>>,
+    /// Every table of the store, on this shard or not.
+    pub catalogue: BTreeMap<u32, CatalogueEntry>,
+    /// Newest change of the catalogue that this shard applied.
+    pub ddl: Option<Ddl>,
+    /// Highest table id ever given.
+    pub table_last: u32,
+    /// The epoch of this opening has begun: records may be appended.
+    pub epoch_open: bool,
+    /// Inserts since somebody looked whether a table has to grow.
+    pub inserts: u32,
+    pub counters: Counters,
+}
+
+/// One table in the catalogue of a shard.
+#[derive(Debug, Clone)]
+pub(crate) struct CatalogueEntry {
+    pub schema: TableSchema,
+    pub clear_sequence: u64,
+    pub checkpoint: TableCheckpoint,
+}
+
+/// Counted under the shard lock, so that counting costs nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counters {
+    pub puts: u64,
+    pub deletes: u64,
+    pub batches: u64,
+}
+
+/// How the upkeep of a shard is done.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardOptions {
+    pub flush_interval: Duration,
+    pub background: bool,
+}
+
+/// One shard.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub number: u8,
+    pub env: Env,
+    pub log: ShardLog<ShardState>,
+    pub options: ShardOptions,
+    /// Held by whoever checkpoints, grows files or changes the catalogue: one at a time.
+    pub upkeep: Mutex<Upkeep>,
+    /// Figures of the upkeep, to be read without waiting for it.
+    pub figures: Mutex<UpkeepStats>,
+    pub bell: Bell,
+    /// A future waits for a flush.
+    pub flush_asked: AtomicBool,
+    pub closed: AtomicBool,
+}
+
+/// State of the upkeep.
+#[derive(Debug, Default)]
+pub(crate) struct Upkeep {
+    /// Position of the log when the last checkpoint began.
+    pub checkpoint_position: u64,
+    /// Checkpoints since something was appended.
+    pub checkpoints_idle: u32,
+}
+
+/// What the upkeep did since the opening.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct UpkeepStats {
+    pub checkpoints: u64,
+    pub pages_written: u64,
+    pub page_bytes_written: u64,
+}
+
+/// Wakes the shard's thread.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    state: Mutex<BellState>,
+    wake: Condvar,
+    /// Rung and not yet heard: ringing again costs nothing.
+    pub rung: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct BellState {
+    rung: bool,
+    stop: bool,
+}
+
+impl ShardState {
+    /// The table `id`, if it has slots on this shard.
+    #[inline]
+    pub(crate) fn table(&mut self, id: u32) -> Option<&mut FixedTable> {
+        self.tables.get_mut(id as usize)?.as_deref_mut()
+    }
+
+    #[inline]
+    pub(crate) fn table_ref(&self, id: u32) -> Option<&FixedTable> {
+        self.tables.get(id as usize)?.as_deref()
+    }
+
+    pub(crate) fn set_table(&mut self, id: u32, table: Option<FixedTable>) {
+        let at = id as usize;
+        if self.tables.len() <= at {
+            self.tables.resize_with(at + 1, || None);
+        }
+        self.tables[at] = table.map(Box::new);
+    }
+
+    /// The catalogue as the manifest keeps it.
+    pub(crate) fn table_states(&self) -> Vec<TableState> {
+        self.catalogue
+            .iter()
+            .map(|(table, entry)| TableState {
+                table: *table,
+                schema: entry.schema.clone(),
+                clear_sequence: entry.clear_sequence,
+                checkpoint: entry.checkpoint,
+            })
+            .collect()
+    }
+}
+
+impl Shard {
+    pub(crate) fn upkeep_stats(&self) -> UpkeepStats {
+        *self.figures.lock()
+    }
+
+    /// The number as errors show it.
+    pub(crate) fn id(&self) -> u32 {
+        u32::from(self.number)
+    }
+
+    pub(crate) fn lock(&self) -> Guard<'_, ShardState> {
+        self.log.lock()
+    }
+
+    /// Waits until `sequence` is durable; `accepted` says what a timeout means.
+    pub(crate) fn wait_durable(&self, sequence: u64, deadline: Option<Duration>) -> Result<()> {
+        self.log.wait_durable(sequence, deadline).map_err(|error| Error::of_log(error, self.id()))
+    }
+
+    /// Has the thread flush; without threads flushes here.
+    pub(crate) fn flush_soon(&self) {
+        if self.options.background {
+            self.flush_asked.store(true, Ordering::Relaxed);
+            self.bell.ring();
+        } else {
+            self.log.flush_background();
+        }
+    }
+
+    pub(crate) fn poisoned(&self, cause: &str) -> Error {
+        Error::Poisoned { shard: self.id(), cause: cause.to_owned() }
+    }
+}

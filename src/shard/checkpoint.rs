@@ -1,0 +1,127 @@
+//! Checkpoints: slots to their files, so that the log behind them can be used again.
+
+use crate::error::{Error, Result};
+use crate::shard::{Shard, Upkeep};
+use slotcask_fixed::{Checkpoint, Finished};
+use slotcask_format::mutants;
+
+/// Pages copied under one holding of the shard lock: a few microseconds.
+const PAGES_PER_HOLD: usize = 8;
+
+impl Shard {
+    /// Takes a checkpoint. `between` is called between batches, without the shard lock, to flush and prepare segments.
+    ///
+    /// # Errors
+    /// A failed write or sync of pages poisons the shard. Want of room for a new manifest does not.
+    pub(crate) fn checkpoint(&self, upkeep: &mut Upkeep, between: &mut dyn FnMut()) -> Result<()> {
+        if let Some(cause) = self.log.poison_cause() {
+            return Err(self.poisoned(&cause));
+        }
+        let started = self.env.clock.monotonic();
+        let number = self.log.manifest_state().checkpoint + 1;
+        let (redo, position, mut checkpoints) = {
+            let mut guard = self.lock();
+            let redo = guard.next_sequence();
+            let position = guard.position();
+            let tables = guard.state().tables.iter_mut().flatten();
+            let begun: Vec<(u32, Checkpoint)> = tables
+                .filter(|table| table.has_dirty())
+                .map(|table| (table.table(), table.checkpoint_begin(number)))
+                .collect();
+            (redo, position, begun)
+        };
+        let redo = if mutants::active("redo_from_too_late") { redo + 1 } else { redo };
+        let mut finished: Vec<(u32, Finished)> = Vec::with_capacity(checkpoints.len());
+        let written: Result<()> = checkpoints.iter_mut().try_for_each(|(table, checkpoint)| {
+            self.write_pages(*table, checkpoint, between)?;
+            let result =
+                checkpoint.finish().map_err(|error| Error::of_fixed(error, self.id(), ""))?;
+            let mut figures = self.figures.lock();
+            figures.pages_written += result.pages_written;
+            figures.page_bytes_written += result.bytes_written;
+            finished.push((*table, result));
+            Ok(())
+        });
+        if let Err(error) = written {
+            // What is on the slot file now is unknown: nothing may be built on it.
+            self.log.poison(error.to_string());
+            let mut guard = self.lock();
+            for (table, checkpoint) in checkpoints {
+                if let Some(table) = guard.state().table(table) {
+                    table.checkpoint_failed(checkpoint);
+                }
+            }
+            return Err(error);
+        }
+        // Everything that the pages hold is in the log durably, so is everything before the redo point.
+        let last = self.lock().last_sequence();
+        self.wait_durable(last.min(redo - 1), None)?;
+        let (states, ddl, table_last) = {
+            let mut guard = self.lock();
+            let state = guard.state();
+            for (table, result) in &finished {
+                if let Some(entry) = state.catalogue.get_mut(table) {
+                    entry.checkpoint = result.checkpoint;
+                }
+            }
+            (state.table_states(), state.ddl.clone(), state.table_last)
+        };
+        let committed = self.log.commit_checkpoint(redo, |state| {
+            state.tables = states;
+            state.ddl = ddl;
+            state.table_last = table_last;
+        });
+        let mut guard = self.lock();
+        match committed {
+            Ok(()) => {
+                for (table, result) in finished {
+                    if let Some(table) = guard.state().table(table) {
+                        table.checkpoint_done(result);
+                    }
+                }
+            }
+            Err(error) => {
+                for (table, result) in finished {
+                    if let Some(table) = guard.state().table(table) {
+                        table.checkpoint_failed(result);
+                    }
+                }
+                return Err(Error::of_log(error, self.id()));
+            }
+        }
+        drop(guard);
+        upkeep.checkpoints_idle =
+            if upkeep.checkpoint_position == position { upkeep.checkpoints_idle + 1 } else { 0 };
+        upkeep.checkpoint_position = position;
+        self.figures.lock().checkpoints += 1;
+        let elapsed = self.env.clock.monotonic().saturating_sub(started);
+        metrics::histogram!("slotcask_checkpoint_seconds").record(elapsed.as_secs_f64());
+        Ok(())
+    }
+
+    fn write_pages(
+        &self,
+        table: u32,
+        checkpoint: &mut Checkpoint,
+        between: &mut dyn FnMut(),
+    ) -> Result<()> {
+        loop {
+            let mut more = true;
+            while more && !checkpoint.batch_is_full() {
+                let guard = self.lock();
+                let Some(table) = guard.state_ref().table_ref(table) else { return Ok(()) };
+                more = checkpoint.copy_batch(table, PAGES_PER_HOLD);
+            }
+            let highest = checkpoint.seal_batch();
+            // The write-ahead rule: a page goes to disk only when the log is durable through all that it holds.
+            if !mutants::active("checkpoint_without_log") {
+                self.wait_durable(highest, None)?;
+            }
+            checkpoint.write_batch().map_err(|error| Error::of_fixed(error, self.id(), ""))?;
+            if !more {
+                return Ok(());
+            }
+            between();
+        }
+    }
+}

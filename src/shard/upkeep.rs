@@ -1,0 +1,188 @@
+//! Upkeep: segments made ready, files grown, checkpoints when they are due. Done by the shard's thread, and by a writer that
+//! cannot go on without.
+
+use crate::error::{Error, Result};
+use crate::shard::{Shard, Upkeep};
+use slotcask_format::flush::FLUSH_IDLE;
+use slotcask_log::{LogError, PACE_FROM_PERMILLE, Preparation};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// A checkpoint begins when this share of the log was written since the last one began, in thousandths.
+const CHECKPOINT_PERMILLE: u64 = 250;
+/// Longest pause of a writer between two flushes' worth of log.
+const PAUSE_MAX: Duration = Duration::from_millis(10);
+
+impl Shard {
+    /// Makes segments ready, as far as the log's limit allows.
+    fn prepare(&self) -> std::result::Result<bool, LogError> {
+        let mut made = false;
+        loop {
+            match self.log.prepare()? {
+                Preparation::Made => made = true,
+                Preparation::Enough => return Ok(made),
+                Preparation::AtLimit => return Ok(made),
+            }
+        }
+    }
+
+    /// True when a checkpoint is due.
+    fn checkpoint_is_due(&self, upkeep: &Upkeep) -> bool {
+        let capacity = self.log.config().capacity();
+        let guard = self.lock();
+        let since = guard.position().saturating_sub(upkeep.checkpoint_position);
+        since > capacity * CHECKPOINT_PERMILLE / 1000
+    }
+
+    /// Makes room in the log for a writer that found none: a segment, if need be after checkpoints.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`] when space is wanting and none can be freed, [`Error::TimedOut`] when somebody else's upkeep took
+    /// longer than allowed.
+    pub(crate) fn make_room(
+        &self,
+        prepared_before: usize,
+        deadline: Option<Duration>,
+    ) -> Result<()> {
+        let mut upkeep = match deadline {
+            None => self.upkeep.lock(),
+            Some(deadline) => {
+                let left = deadline.saturating_sub(self.env.clock.monotonic());
+                self.upkeep.try_lock_for(left).ok_or(Error::TimedOut { accepted: false })?
+            }
+        };
+        // Somebody else may have made room meanwhile.
+        if self.lock().prepared() > prepared_before {
+            return Ok(());
+        }
+        let mut refused = None;
+        // A segment leaves the log when it lies before the older of the last two checkpoints: two may be needed.
+        for _ in 0..3 {
+            match self.log.prepare() {
+                Ok(Preparation::Made | Preparation::Enough) => return Ok(()),
+                Ok(Preparation::AtLimit) => {}
+                Err(error) if error.is_out_of_resources() => refused = Some(error),
+                Err(error) => return Err(Error::of_log(error, self.id())),
+            }
+            if refused.is_some()
+                && upkeep.checkpoints_idle >= 2
+                && !self.checkpoint_would_free(&upkeep)
+            {
+                break;
+            }
+            self.checkpoint(&mut upkeep, &mut || {})?;
+        }
+        match self.log.prepare() {
+            Ok(Preparation::Made | Preparation::Enough) => Ok(()),
+            Ok(Preparation::AtLimit) => match refused {
+                Some(error) => Err(Error::of_log(error, self.id())),
+                None => Ok(()),
+            },
+            Err(error) => Err(Error::of_log(error, self.id())),
+        }
+    }
+
+    /// True when something was appended since the last checkpoint.
+    fn checkpoint_would_free(&self, upkeep: &Upkeep) -> bool {
+        self.lock().position() != upkeep.checkpoint_position
+    }
+
+    /// Slows a writer down when the log fills faster than checkpoints empty it, so that nobody is stopped at once when it is
+    /// full. Called once for every flush's worth of log.
+    pub(crate) fn pace(&self) {
+        let fill = self.log.fill_permille();
+        if fill <= PACE_FROM_PERMILLE || !self.options.background {
+            return;
+        }
+        let over = f64::from((fill - PACE_FROM_PERMILLE).min(1000 - PACE_FROM_PERMILLE));
+        let share = over / f64::from(1000 - PACE_FROM_PERMILLE);
+        let pause = PAUSE_MAX.mul_f64(share * share);
+        metrics::histogram!("slotcask_write_pause_seconds").record(pause.as_secs_f64());
+        std::thread::sleep(pause);
+    }
+
+    /// Grows the files of tables that are short of room. Returns whether something was done.
+    pub(crate) fn grow(&self) -> Result<bool> {
+        let _upkeep = self.upkeep.lock();
+        self.grow_held()
+    }
+
+    /// As [`Shard::grow`], with the upkeep lock held.
+    pub(crate) fn grow_held(&self) -> Result<bool> {
+        let plans: Vec<_> = {
+            let mut guard = self.lock();
+            guard.state().inserts = 0;
+            let tables = guard.state().tables.iter().flatten();
+            tables.filter_map(|table| Some((table.table(), table.grow_plan()?))).collect()
+        };
+        let mut done = false;
+        for (id, plan) in plans {
+            let grown = plan.execute().map_err(|error| Error::of_fixed(error, self.id(), ""))?;
+            if let Some(table) = self.lock().state().table(id) {
+                table.grown(grown);
+            }
+            done = true;
+        }
+        Ok(done)
+    }
+
+    /// One round of upkeep: what the shard's thread does each time it wakes. `idle` says that the flush interval has passed
+    /// since the last round that was called so.
+    pub(crate) fn round(&self, idle: bool) -> Result<bool> {
+        self.bell.rung.store(false, Ordering::Relaxed);
+        let mut upkeep = self.upkeep.lock();
+        let mut done = match self.prepare() {
+            Ok(made) => made,
+            // Writers that need the segment get this answer; reads and deletes go on.
+            Err(error) if error.is_out_of_resources() => false,
+            Err(error) => return Err(Error::of_log(error, self.id())),
+        };
+        match self.grow_held() {
+            Ok(grown) => done |= grown,
+            Err(error) if error.is_out_of_resources() => {}
+            Err(error) => return Err(error),
+        }
+        if self.flush_is_due(idle) {
+            self.log.flush_background();
+            done = true;
+        }
+        if idle && self.lock().append_idle_flush(FLUSH_IDLE) {
+            self.log.flush_background();
+            done = true;
+        }
+        if self.checkpoint_is_due(&upkeep) {
+            let mut between = || {
+                let _ = self.prepare();
+                if self.flush_is_due(false) {
+                    self.log.flush_background();
+                }
+            };
+            self.checkpoint(&mut upkeep, &mut between)?;
+            // Segments came free.
+            let _ = self.prepare();
+            done = true;
+        }
+        drop(upkeep);
+        Ok(done)
+    }
+
+    fn flush_is_due(&self, idle: bool) -> bool {
+        let asked = self.flush_asked.swap(false, Ordering::Relaxed);
+        if idle || asked { self.log.has_unflushed() } else { self.log.has_queued() }
+    }
+
+    /// Flushes, checkpoints and marks the end of the log.
+    pub(crate) fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let mut upkeep = self.upkeep.lock();
+        self.log.sync().map_err(|error| Error::of_log(error, self.id()))?;
+        let epoch_open = self.lock().state().epoch_open;
+        if epoch_open || self.lock().state().tables.iter().flatten().any(|table| table.has_dirty())
+        {
+            self.checkpoint(&mut upkeep, &mut || {})?;
+        }
+        self.log.close().map_err(|error| Error::of_log(error, self.id()))
+    }
+}

@@ -1,0 +1,80 @@
+//! The thread of a shard.
+
+use crate::error::Result;
+use crate::shard::{Bell, Shard};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+/// The running thread of a shard; stopped by [`Worker::stop`].
+#[derive(Debug)]
+pub(crate) struct Worker {
+    shard: Arc<Shard>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Bell {
+    /// Wakes the thread. Cheap when it was woken already.
+    pub(crate) fn ring(&self) {
+        if self.rung.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.state.lock().rung = true;
+        self.wake.notify_one();
+    }
+}
+
+impl Worker {
+    /// Starts the thread of `shard`.
+    pub(crate) fn start(shard: &Arc<Shard>) -> Result<Self> {
+        let name = format!("slotcask-{}", shard.number);
+        let own = Arc::clone(shard);
+        let thread =
+            std::thread::Builder::new().name(name).spawn(move || run(&own)).map_err(|error| {
+                crate::error::Error::Memory {
+                    reason: format!("the thread of a shard could not be started: {error}"),
+                }
+            })?;
+        let bell = Arc::clone(shard);
+        shard.log.set_kick(move || bell.bell.ring());
+        Ok(Self { shard: Arc::clone(shard), thread: Some(thread) })
+    }
+
+    /// Ends the thread and waits for it.
+    pub(crate) fn stop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.shard.bell.state.lock().stop = true;
+            self.shard.bell.wake.notify_one();
+            if thread.join().is_err() {
+                self.shard.log.poison("the shard's thread panicked");
+            }
+        }
+    }
+}
+
+fn run(shard: &Shard) {
+    let interval = shard.options.flush_interval;
+    let mut idle_at = shard.env.clock.monotonic() + interval;
+    loop {
+        {
+            let mut state = shard.bell.state.lock();
+            let left = idle_at.saturating_sub(shard.env.clock.monotonic());
+            if !state.rung && !state.stop && !left.is_zero() {
+                shard.bell.wake.wait_for(&mut state, left);
+            }
+            state.rung = false;
+            if state.stop {
+                return;
+            }
+        }
+        let now = shard.env.clock.monotonic();
+        let idle = now >= idle_at;
+        if idle {
+            idle_at = now + interval;
+        }
+        if let Err(error) = shard.round(idle) {
+            // Writers get the cause from the shard itself; here it is said once per failure.
+            tracing::warn!(shard = shard.number, %error, "upkeep of a shard failed");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Figures of a running store.
+
+use crate::store::StoreInner;
+use slotcask_format::schema::{Placement, TableKind};
+
+/// What a table is, and how much it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TableInfo {
+    /// Id; never used twice in a store.
+    pub id: u32,
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: TableKind,
+    /// Where its keys live.
+    pub placement: Placement,
+    /// Bytes of a key.
+    pub key_len: usize,
+    /// Bytes of a value.
+    pub value_len: usize,
+    /// True when slots carry a deadline.
+    pub deadlines: bool,
+    /// Most slots over all shards.
+    pub slot_count_max: u32,
+    /// Bytes of a slot.
+    pub slot_size: usize,
+    /// Keys.
+    pub len: u64,
+    /// Bytes of memory of slots and index.
+    pub memory_bytes: u64,
+}
+
+/// Figures of a shard, since the opening where they count something.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ShardStats {
+    /// Shard.
+    pub shard: u32,
+    /// Last sequence appended.
+    pub last_sequence: u64,
+    /// Highest durable sequence.
+    pub durable_sequence: u64,
+    /// Epoch.
+    pub epoch: u32,
+    /// Bytes of log that recovery would read.
+    pub log_bytes: u64,
+    /// Bytes of log that may be in use before writers stop.
+    pub log_capacity: u64,
+    /// Segment files, spares included.
+    pub segment_files: u64,
+    /// Bytes of log written.
+    pub flushed_bytes: u64,
+    /// Flushes.
+    pub flushes: u64,
+    /// Checkpoints.
+    pub checkpoints: u64,
+    /// Number of the newest checkpoint over the life of the store.
+    pub checkpoint_number: u64,
+    /// Slot pages written by checkpoints.
+    pub pages_written: u64,
+    /// Bytes written by checkpoints.
+    pub page_bytes_written: u64,
+    /// Records put.
+    pub puts: u64,
+    /// Records deleted.
+    pub deletes: u64,
+    /// Batches.
+    pub batches: u64,
+    /// Why the shard accepts no writes, if a failure poisoned it.
+    pub poisoned: Option<String>,
+    /// Why no log segment could be made, if none could.
+    pub refused: Option<String>,
+}
+
+/// Figures of a store.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// By shard; empty when the store is open for reading only.
+    pub shards: Vec<ShardStats>,
+    /// By name.
+    pub tables: Vec<TableInfo>,
+}
+
+impl Stats {
+    pub(crate) fn of(store: &StoreInner) -> Self {
+        let tables = store.catalogue.lock().tables.values().map(|table| table.info()).collect();
+        let shards = store
+            .shards
+            .iter()
+            .map(|shard| {
+                let log = shard.log.status();
+                let upkeep = shard.upkeep_stats();
+                let counters = shard.lock().state().counters;
+                ShardStats {
+                    shard: shard.id(),
+                    last_sequence: log.last_sequence,
+                    durable_sequence: log.durable_sequence,
+                    epoch: log.epoch,
+                    log_bytes: log.used_bytes,
+                    log_capacity: log.capacity_bytes,
+                    segment_files: log.segment_files,
+                    flushed_bytes: log.flushed_bytes,
+                    flushes: log.flushes,
+                    checkpoints: upkeep.checkpoints,
+                    checkpoint_number: log.checkpoint,
+                    pages_written: upkeep.pages_written,
+                    page_bytes_written: upkeep.page_bytes_written,
+                    puts: counters.puts,
+                    deletes: counters.deletes,
+                    batches: counters.batches,
+                    poisoned: log.poisoned.map(|cause| cause.to_string()),
+                    refused: log.refused.map(|error| error.to_string()),
+                }
+            })
+            .collect();
+        Self { shards, tables }
+    }
+}

@@ -1,0 +1,304 @@
+//! A store: shards, catalogue, history of epochs.
+
+mod catalogue;
+mod create;
+mod epoch;
+mod open;
+mod recover;
+
+pub(crate) use catalogue::TableShared;
+pub(crate) use create::{Found, look, write_superblock};
+pub(crate) use epoch::read_history;
+pub(crate) use open::context as open_context;
+pub(crate) use recover::{Redo, ShardContext, index_hash, is_on_shard};
+
+use crate::error::{Error, Result};
+use crate::options::{Durability, Options, TableOptions};
+use crate::report::RecoveryReport;
+use crate::shard::{Shard, Worker};
+use crate::stats::{Stats, TableInfo};
+use crate::table::Table;
+use catalogue::Catalogue;
+use epoch::EpochState;
+use parking_lot::Mutex;
+use slotcask_format::StoreId;
+use slotcask_io::{Env, FileLock};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// An open store. Cheap to clone; the last handle (tables and tickets hold one too) closes it when it is dropped.
+///
+/// All methods may be called from any thread.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<StoreInner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct StoreInner {
+    pub env: Env,
+    pub root: PathBuf,
+    pub id: StoreId,
+    pub shard_count: u32,
+    pub shard_prefix_bits: u32,
+    pub torn_page_protection: bool,
+    pub durability: Durability,
+    pub read_only: bool,
+    /// Seed of the in-memory hashes: secret, so that nobody can choose keys that collide.
+    pub hash_seed: u64,
+    /// None of them in a store that is open for reading only.
+    pub shards: Vec<Arc<Shard>>,
+    pub catalogue: Mutex<Catalogue>,
+    pub epoch: Mutex<EpochState>,
+    pub recovery: RecoveryReport,
+    pub workers: Mutex<Vec<Worker>>,
+    pub file_lock: Mutex<Option<Box<dyn FileLock>>>,
+    pub closed: AtomicBool,
+    pub options: Options,
+}
+
+thread_local! {
+    /// Set while this thread runs the closure of an `update`, which holds a shard lock.
+    static IN_UPDATE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks this thread as running an `update` closure until it is dropped, panics included.
+pub(crate) struct UpdateMark;
+
+impl UpdateMark {
+    pub(crate) fn set() -> Self {
+        IN_UPDATE.with(|mark| mark.set(true));
+        Self
+    }
+}
+
+impl Drop for UpdateMark {
+    fn drop(&mut self) {
+        IN_UPDATE.with(|mark| mark.set(false));
+    }
+}
+
+impl Store {
+    /// Opens the store in the directory `path` with the default [`Options`], or creates it.
+    ///
+    /// # Errors
+    /// [`Error`]; see [`Options::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Options::new().open(path)
+    }
+
+    /// What the opening found and did.
+    #[must_use]
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.inner.recovery
+    }
+
+    /// Id of the store, given at creation.
+    #[must_use]
+    pub fn id(&self) -> StoreId {
+        self.inner.id
+    }
+
+    /// Directory of the store.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.inner.root
+    }
+
+    /// Number of shards.
+    #[must_use]
+    pub fn shard_count(&self) -> u32 {
+        self.inner.shard_count
+    }
+
+    /// Shard of a key in a hashed table.
+    #[must_use]
+    pub fn shard_of(&self, key: &[u8]) -> u32 {
+        self.inner.route(key)
+    }
+
+    /// Creates a table. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`Error::TableExists`], [`Error::Schema`], [`Error::ReadOnly`], or what the disk says.
+    pub fn create_table(&self, name: &str, options: TableOptions) -> Result<Table> {
+        self.inner.check_writable("create a table")?;
+        let shared = self.inner.create_table(options.schema(name)?)?;
+        Ok(Table::new(self.inner.clone(), shared))
+    }
+
+    /// Opens a table.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTable`], [`Error::Closed`].
+    pub fn open_table(&self, name: &str) -> Result<Table> {
+        self.inner.check_open()?;
+        let found = self.inner.catalogue.lock().tables.get(name).cloned();
+        match found {
+            Some(shared) => Ok(Table::new(self.inner.clone(), shared)),
+            None => Err(Error::NoSuchTable { table: name.to_owned() }),
+        }
+    }
+
+    /// All tables, by name.
+    #[must_use]
+    pub fn tables(&self) -> Vec<TableInfo> {
+        self.inner.catalogue.lock().tables.values().map(|shared| shared.info()).collect()
+    }
+
+    /// Drops a table and gives its space back. Durable when this returns; handles to it answer [`Error::TableDropped`].
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTable`], [`Error::ReadOnly`], or what the disk says.
+    pub fn drop_table(&self, name: &str) -> Result<()> {
+        self.inner.check_writable("drop a table")?;
+        self.inner.drop_table(name)
+    }
+
+    /// Removes all keys of a table. Durable when this returns. Takes time in proportion to the table, during which its
+    /// shards accept no writes. Slot files do not shrink.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTable`], [`Error::ReadOnly`], or what the disk says.
+    pub fn clear_table(&self, name: &str) -> Result<()> {
+        self.inner.check_writable("clear a table")?;
+        self.inner.clear_table(name)
+    }
+
+    /// Makes everything durable that was written before the call.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] when a shard failed.
+    pub fn sync(&self) -> Result<()> {
+        for shard in &self.inner.shards {
+            shard.log.sync().map_err(|error| Error::of_log(error, shard.id()))?;
+        }
+        Ok(())
+    }
+
+    /// Writes all changed slots to their files, so that the next opening has little to redo. Done by the store itself as the
+    /// log fills.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] when a shard failed.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.inner.check_writable("checkpoint")?;
+        for shard in &self.inner.shards {
+            let mut upkeep = shard.upkeep.lock();
+            shard.checkpoint(&mut upkeep, &mut || {})?;
+        }
+        Ok(())
+    }
+
+    /// Ends the active log segment of every shard: what is written next goes to a fresh one.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`] when no segment can be made.
+    pub fn rotate(&self) -> Result<()> {
+        self.inner.check_writable("rotate the log")?;
+        for shard in &self.inner.shards {
+            loop {
+                let prepared = {
+                    let mut guard = shard.lock();
+                    if guard.rotate() {
+                        break;
+                    }
+                    guard.prepared()
+                };
+                shard.make_room(prepared, None)?;
+                if shard.lock().prepared() <= prepared {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One round of the work that a store without threads (`background(false)`) leaves to its caller: flush, segments,
+    /// checkpoints. Returns true when something was done.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn poll(&self) -> Result<bool> {
+        self.inner.check_open()?;
+        let mut done = false;
+        for shard in &self.inner.shards {
+            done |= shard.round(true)?;
+        }
+        Ok(done)
+    }
+
+    /// Figures of shards and tables.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.inner)
+    }
+
+    /// Flushes, checkpoints, marks the store as cleanly closed and releases its lock. Every later call answers
+    /// [`Error::Closed`]. Done by dropping the last handle too, where an error can only be logged.
+    ///
+    /// # Errors
+    /// The first failure; then the next opening recovers.
+    pub fn close(&self) -> Result<()> {
+        self.inner.close()
+    }
+}
+
+impl StoreInner {
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    #[inline]
+    pub(crate) fn check_writable(&self, what: &'static str) -> Result<()> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::Closed);
+        }
+        if self.read_only {
+            return Err(Error::ReadOnly { what });
+        }
+        if IN_UPDATE.with(Cell::get) {
+            return Err(Error::Reentered);
+        }
+        Ok(())
+    }
+
+    /// Shard of a key in a hashed table.
+    #[inline]
+    pub(crate) fn route(&self, key: &[u8]) -> u32 {
+        let hash = slotcask_format::checksum::route_hash_prefix(key, self.shard_prefix_bits);
+        if self.shard_count.is_power_of_two() {
+            hash as u32 & (self.shard_count - 1)
+        } else {
+            (hash % u64::from(self.shard_count)) as u32
+        }
+    }
+
+    fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        for worker in self.workers.lock().iter_mut() {
+            worker.stop();
+        }
+        let mut first = Ok(());
+        for shard in &self.shards {
+            let result = shard.close();
+            if first.is_ok() {
+                first = result;
+            }
+        }
+        *self.file_lock.lock() = None;
+        first
+    }
+}
+
+impl Drop for StoreInner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "a store could not be closed cleanly; the next opening recovers it");
+        }
+    }
+}

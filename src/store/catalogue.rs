@@ -1,0 +1,388 @@
+//! The catalogue: which tables there are, and the logged changes of it.
+//!
+//! A change is a record in every shard's log with one number. It is acknowledged when it is durable on all shards; an opening
+//! that finds it on some shards completes it on the others before the store serves.
+
+use crate::error::{Error, Result};
+use crate::shard::{CatalogueEntry, Shard};
+use crate::stats::TableInfo;
+use crate::store::StoreInner;
+use crate::store::recover::is_on_shard;
+use slotcask_fixed::{FixedOptions, FixedTable, GrowthOptions, ShardIdent, SlotBudget, SlotReader};
+use slotcask_format::mutants;
+use slotcask_format::record::{RecordKind, SLOT_NONE, record_size};
+use slotcask_format::schema::{Ddl, DdlAction, Placement, TableSchema};
+use slotcask_format::slot::SlotLayout;
+use slotcask_log::{Append, Urgency};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The tables that can be opened.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
+    pub tables: BTreeMap<String, Arc<TableShared>>,
+    pub table_last: u32,
+    pub ddl_last: u64,
+    /// A change failed on the way: no more of them until the next opening.
+    pub interrupted: Option<String>,
+}
+
+/// What all handles of a table share.
+#[derive(Debug)]
+pub(crate) struct TableShared {
+    pub id: u32,
+    pub schema: TableSchema,
+    pub layout: SlotLayout,
+    pub budget: SlotBudget,
+    /// By shard; None where the table has no slots.
+    pub readers: Vec<Option<Arc<SlotReader>>>,
+    pub dropped: AtomicBool,
+}
+
+impl TableShared {
+    pub(crate) fn new(
+        id: u32,
+        schema: TableSchema,
+        budget: SlotBudget,
+        readers: Vec<Option<Arc<SlotReader>>>,
+    ) -> Self {
+        let layout = SlotLayout::of(&schema);
+        Self { id, layout, budget, readers, dropped: AtomicBool::new(false), schema }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.readers.iter().flatten().map(|reader| reader.len()).sum()
+    }
+
+    pub(crate) fn info(&self) -> TableInfo {
+        TableInfo {
+            id: self.id,
+            name: self.schema.name.clone(),
+            kind: self.schema.kind,
+            placement: self.schema.placement,
+            key_len: self.schema.key_len as usize,
+            value_len: self.schema.value_len as usize,
+            deadlines: self.schema.deadlines,
+            slot_count_max: self.schema.slot_count_max,
+            slot_size: self.layout.slot_size,
+            len: self.len(),
+            memory_bytes: self.readers.iter().flatten().map(|reader| reader.memory_bytes()).sum(),
+        }
+    }
+}
+
+impl StoreInner {
+    fn fixed_options(&self) -> FixedOptions {
+        let small = self.shards[0].log.config().segment_size < 1 << 20;
+        let growth = if small {
+            GrowthOptions { min_bytes: 16 << 10, fraction: 16 }
+        } else {
+            GrowthOptions::default()
+        };
+        FixedOptions {
+            huge_pages: self.options.huge_pages,
+            torn_page_protection: self.torn_page_protection,
+            growth,
+            batch_bytes: self.options.checkpoint_batch,
+        }
+    }
+
+    pub(crate) fn create_table(&self, schema: TableSchema) -> Result<Arc<TableShared>> {
+        let mut catalogue = self.catalogue.lock();
+        catalogue.check()?;
+        if catalogue.tables.contains_key(&schema.name) {
+            return Err(Error::TableExists { table: schema.name });
+        }
+        if let Placement::Pinned(shard) = schema.placement {
+            if u32::from(shard) >= self.shard_count {
+                let reason = format!(
+                    "it is pinned to shard {shard}, and the store has {} shards",
+                    self.shard_count
+                );
+                return Err(Error::Schema { table: schema.name, reason });
+            }
+        }
+        let id = catalogue.table_last + 1;
+        let budget = SlotBudget::new(&schema);
+        let ddl = Ddl {
+            number: catalogue.ddl_last + 1,
+            table: id,
+            action: DdlAction::Create(schema.clone()),
+        };
+        // Files come first: a creation that fails here has left nothing but files that the next opening removes.
+        let mut readers = Vec::with_capacity(self.shards.len());
+        let mut tables = Vec::with_capacity(self.shards.len());
+        for shard in &self.shards {
+            let table = self.new_table(shard, id, &schema, &budget)?;
+            readers.push(table.as_ref().map(FixedTable::reader));
+            tables.push(table);
+        }
+        // An id is never used twice, even if the change below is interrupted.
+        catalogue.table_last = id;
+        let mut tables = tables.into_iter();
+        self.change(&mut catalogue, &ddl, |shard, state_of| {
+            let table = tables.next().flatten();
+            state_of.apply_create(shard, &ddl, &schema, table);
+        })?;
+        let shared = Arc::new(TableShared::new(id, schema, budget, readers));
+        catalogue.tables.insert(shared.schema.name.clone(), shared.clone());
+        Ok(shared)
+    }
+
+    pub(crate) fn drop_table(&self, name: &str) -> Result<()> {
+        let mut catalogue = self.catalogue.lock();
+        catalogue.check()?;
+        let Some(shared) = catalogue.tables.get(name).cloned() else {
+            return Err(Error::NoSuchTable { table: name.to_owned() });
+        };
+        let ddl = Ddl { number: catalogue.ddl_last + 1, table: shared.id, action: DdlAction::Drop };
+        shared.dropped.store(true, Ordering::Release);
+        catalogue.tables.remove(name);
+        self.change(&mut catalogue, &ddl, |_, state_of| state_of.apply_drop(&ddl))?;
+        for shard in &self.shards {
+            shard.forget_table(shared.id)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn clear_table(&self, name: &str) -> Result<()> {
+        let mut catalogue = self.catalogue.lock();
+        catalogue.check()?;
+        let Some(shared) = catalogue.tables.get(name).cloned() else {
+            return Err(Error::NoSuchTable { table: name.to_owned() });
+        };
+        let ddl =
+            Ddl { number: catalogue.ddl_last + 1, table: shared.id, action: DdlAction::Clear };
+        self.change(&mut catalogue, &ddl, |_, state_of| state_of.apply_clear(&ddl))
+    }
+
+    fn new_table(
+        &self,
+        shard: &Shard,
+        id: u32,
+        schema: &TableSchema,
+        budget: &SlotBudget,
+    ) -> Result<Option<FixedTable>> {
+        if !is_on_shard(schema, shard.number) {
+            return Ok(None);
+        }
+        let ident = ShardIdent { store: self.id, shard: shard.number };
+        let dir = &shard.log.ident().dir;
+        let table = FixedTable::create(
+            &self.env,
+            dir,
+            ident,
+            id,
+            schema,
+            budget.clone(),
+            self.fixed_options(),
+        )
+        .map_err(|error| Error::of_fixed(error, shard.id(), &schema.name))?;
+        self.env.disk.sync_dir(dir).map_err(|error| Error::of_io(error, shard.id()))?;
+        Ok(Some(table))
+    }
+
+    /// Logs `ddl` on every shard, applies it there, and waits until it is durable everywhere.
+    fn change(
+        &self,
+        catalogue: &mut Catalogue,
+        ddl: &Ddl,
+        mut apply: impl FnMut(&Shard, &mut Applying<'_>),
+    ) -> Result<()> {
+        self.begin_epoch()?;
+        let mut sequences = Vec::with_capacity(self.shards.len());
+        let mut logged = || -> Result<()> {
+            for shard in &self.shards {
+                sequences.push(shard.log_ddl(ddl, &mut |state| apply(shard, state))?);
+            }
+            for (shard, sequence) in self.shards.iter().zip(&sequences) {
+                shard.wait_durable(*sequence, None)?;
+            }
+            Ok(())
+        };
+        if let Err(error) = logged() {
+            catalogue.interrupted = Some(error.to_string());
+            return Err(error);
+        }
+        catalogue.ddl_last = ddl.number;
+        Ok(())
+    }
+
+    /// Completes a change of the catalogue that an interrupted call left on some shards only; gives the shards that lacked it.
+    pub(crate) fn complete_ddl(&self) -> Result<Vec<u32>> {
+        if self.read_only || mutants::active("forget_ddl_on_shard") {
+            return Ok(Vec::new());
+        }
+        let known: Vec<Option<Ddl>> =
+            self.shards.iter().map(|shard| shard.lock().state().ddl.clone()).collect();
+        let number_of = |ddl: &Option<Ddl>| ddl.as_ref().map_or(0, |ddl| ddl.number);
+        let Some(newest) = known.iter().max_by_key(|ddl| number_of(ddl)).cloned().flatten() else {
+            return Ok(Vec::new());
+        };
+        let behind: Vec<&Arc<Shard>> = self
+            .shards
+            .iter()
+            .zip(&known)
+            .filter(|(_, ddl)| number_of(ddl) < newest.number)
+            .map(|(shard, _)| shard)
+            .collect();
+        if behind.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.begin_epoch()?;
+        for shard in &behind {
+            let mut table = match &newest.action {
+                DdlAction::Create(schema) => {
+                    let budget = self.budget_of(newest.table, schema);
+                    self.new_table(shard, newest.table, schema, &budget)?
+                }
+                DdlAction::Drop | DdlAction::Clear => None,
+            };
+            let sequence = shard.log_ddl(&newest, &mut |state| match &newest.action {
+                DdlAction::Create(schema) => {
+                    state.apply_create(shard, &newest, schema, table.take())
+                }
+                DdlAction::Drop => state.apply_drop(&newest),
+                DdlAction::Clear => state.apply_clear(&newest),
+            })?;
+            shard.wait_durable(sequence, None)?;
+            if newest.action == DdlAction::Drop {
+                shard.forget_table(newest.table)?;
+            }
+        }
+        Ok(behind.iter().map(|shard| shard.id()).collect())
+    }
+
+    fn budget_of(&self, table: u32, schema: &TableSchema) -> SlotBudget {
+        let catalogue = self.catalogue.lock();
+        let known = catalogue.tables.values().find(|shared| shared.id == table);
+        known.map_or_else(|| SlotBudget::new(schema), |shared| shared.budget.clone())
+    }
+
+    /// The readers of a table as the shards have them now; after a completion the catalogue's may be short of some.
+    pub(crate) fn refresh_readers(&self) {
+        let mut catalogue = self.catalogue.lock();
+        let names: Vec<String> = catalogue.tables.keys().cloned().collect();
+        for name in names {
+            let shared = catalogue.tables[&name].clone();
+            let readers = self
+                .shards
+                .iter()
+                .map(|shard| shard.lock().state_ref().table_ref(shared.id).map(FixedTable::reader))
+                .collect();
+            let fresh =
+                TableShared::new(shared.id, shared.schema.clone(), shared.budget.clone(), readers);
+            catalogue.tables.insert(name, Arc::new(fresh));
+        }
+    }
+}
+
+impl Catalogue {
+    fn check(&self) -> Result<()> {
+        match &self.interrupted {
+            None => Ok(()),
+            Some(cause) => Err(Error::CatalogueInterrupted { cause: cause.clone() }),
+        }
+    }
+}
+
+/// The state of a shard while a change of the catalogue is applied to it, under its lock.
+pub(crate) struct Applying<'a> {
+    state: &'a mut crate::shard::ShardState,
+    sequence: u64,
+}
+
+impl Applying<'_> {
+    fn apply_create(
+        &mut self,
+        shard: &Shard,
+        ddl: &Ddl,
+        schema: &TableSchema,
+        table: Option<FixedTable>,
+    ) {
+        debug_assert_eq!(table.is_some(), is_on_shard(schema, shard.number));
+        let entry = CatalogueEntry {
+            schema: schema.clone(),
+            clear_sequence: 0,
+            checkpoint: FixedTable::no_checkpoint(),
+        };
+        self.state.catalogue.insert(ddl.table, entry);
+        self.state.table_last = self.state.table_last.max(ddl.table);
+        self.state.set_table(ddl.table, table);
+        self.state.ddl = Some(ddl.clone());
+    }
+
+    fn apply_drop(&mut self, ddl: &Ddl) {
+        self.state.catalogue.remove(&ddl.table);
+        self.state.set_table(ddl.table, None);
+        self.state.ddl = Some(ddl.clone());
+    }
+
+    fn apply_clear(&mut self, ddl: &Ddl) {
+        let sequence = self.sequence;
+        if let Some(entry) = self.state.catalogue.get_mut(&ddl.table) {
+            entry.clear_sequence = sequence;
+        }
+        if let Some(table) = self.state.table(ddl.table) {
+            table.clear(sequence);
+        }
+        self.state.ddl = Some(ddl.clone());
+    }
+}
+
+impl Shard {
+    /// Appends the record of `ddl` and applies it, while no checkpoint runs. Gives its sequence.
+    fn log_ddl(&self, ddl: &Ddl, apply: &mut dyn FnMut(&mut Applying<'_>)) -> Result<u64> {
+        let value = ddl.encode();
+        let (kind, urgency) = match ddl.action {
+            DdlAction::Create(_) => (RecordKind::CreateTable, Urgency::Normal),
+            DdlAction::Drop => (RecordKind::DropTable, Urgency::Reserve),
+            DdlAction::Clear => (RecordKind::ClearTable, Urgency::Reserve),
+        };
+        loop {
+            let (refusal, prepared) = {
+                let upkeep = self.upkeep.lock();
+                let mut guard = self.lock();
+                match guard.reserve(record_size(0, 0, value.len()), urgency) {
+                    Ok(()) => {
+                        let append = Append {
+                            table: ddl.table,
+                            slot: SLOT_NONE,
+                            kind,
+                            flags: 0,
+                            extension: &[],
+                            key: &[],
+                            value: &value,
+                        };
+                        let dropped =
+                            ddl.action == DdlAction::Drop && mutants::active("drop_not_logged");
+                        let sequence =
+                            if dropped { guard.last_sequence() } else { guard.append(append) };
+                        apply(&mut Applying { state: guard.state(), sequence });
+                        drop(guard);
+                        drop(upkeep);
+                        return Ok(sequence);
+                    }
+                    Err(refusal) => (refusal, guard.prepared()),
+                }
+            };
+            self.relieve(refusal, prepared, None)?;
+        }
+    }
+
+    /// Takes a dropped table out of the manifest, then removes its files.
+    fn forget_table(&self, table: u32) -> Result<()> {
+        let _upkeep = self.upkeep.lock();
+        self.log
+            .commit_state(|manifest| manifest.tables.retain(|state| state.table != table))
+            .map_err(|error| Error::of_log(error, self.id()))?;
+        slotcask_fixed::remove_files(&self.env, &self.log.ident().dir, table)
+            .map_err(|error| Error::of_fixed(error, self.id(), ""))?;
+        self.env
+            .disk
+            .sync_dir(&self.log.ident().dir)
+            .map_err(|error| Error::of_io(error, self.id()))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! What a directory holds, and making a store in an empty one.
+//!
+//! The superblock comes last, by rename: a directory without one is no store. What an interrupted creation leaves (shard
+//! directories with a first manifest, an empty history, a lock file) is told from a store that lost its superblock by the
+//! segments and slot files that only a store that was opened has.
+
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::store::epoch::write_history;
+use slotcask_format::file_name::{HISTORY, LOCK, SUPERBLOCK, ShardFile, TEMPORARY, shard_dir};
+use slotcask_format::history::History;
+use slotcask_format::superblock::{FEATURE_TORN_PAGE_PROTECTION, Superblock};
+use slotcask_format::{Reason, StoreId};
+use slotcask_io::{AlignedBuf, Env, IoErrorKind, OpenMode};
+use slotcask_log::recovery::Opening;
+use slotcask_log::{LogConfig, LogIdent};
+use std::path::{Path, PathBuf};
+use zerocopy::FromZeros;
+use zerocopy::little_endian::{U32, U64};
+
+/// What a directory holds.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Nothing at all; the directory itself may be missing.
+    Nothing,
+    /// A creation that was interrupted.
+    HalfCreated,
+    /// A store; the reason tells why one copy of its superblock is damaged, if one is.
+    Store(Box<Superblock>, Option<Reason>),
+}
+
+/// Looks what `root` holds. Changes nothing.
+pub(crate) fn look(env: &Env, root: &Path) -> Result<Found> {
+    let not_ours =
+        |reason: &str| Err(Error::NotAStore { path: root.to_owned(), reason: reason.to_owned() });
+    match env.disk.stat(root)? {
+        None => return Ok(Found::Nothing),
+        Some(stat) if !stat.is_dir => return not_ours("this is a file, not a directory"),
+        Some(_) => {}
+    }
+    let entries = env.disk.list(root)?;
+    let path = root.join(SUPERBLOCK);
+    if entries.iter().any(|entry| entry.name == SUPERBLOCK && !entry.stat.is_dir) {
+        let file = env.disk.open(&path, OpenMode::Read)?;
+        let bytes = crate::tools::read_whole(file.as_ref())?;
+        return match Superblock::decode_file(&bytes) {
+            Ok((superblock, damage)) => Ok(Found::Store(Box::new(superblock), damage)),
+            Err(reason) => Err(crate::tools::refuse(&path, 0, reason)),
+        };
+    }
+    if entries.is_empty() {
+        return Ok(Found::Nothing);
+    }
+    let mut shards = 0;
+    for entry in &entries {
+        let known =
+            [LOCK, HISTORY].contains(&entry.name.as_str()) || entry.name.ends_with(TEMPORARY);
+        if entry.stat.is_dir && entry.name.starts_with("shard-") {
+            shards += 1;
+            let files = env.disk.list(&root.join(&entry.name))?;
+            let lived = files.iter().any(|file| {
+                use ShardFile::{Map, Segment, Slots};
+                matches!(ShardFile::parse(&file.name), Some(Segment(_) | Slots(_) | Map(_)))
+            });
+            if lived {
+                return Err(Error::corrupt(
+                    &path,
+                    0,
+                    "the superblock is not there, yet the shards hold data",
+                ));
+            }
+        } else if !known {
+            return not_ours(&format!("it holds {:?}, which no store has", entry.name));
+        }
+    }
+    if shards == 0 && !entries.iter().any(|entry| entry.name == LOCK || entry.name == HISTORY) {
+        return not_ours("it holds files that are not a store's");
+    }
+    Ok(Found::HalfCreated)
+}
+
+/// Removes what an interrupted creation left.
+pub(crate) fn sweep(env: &Env, root: &Path) -> Result<()> {
+    for entry in env.disk.list(root)? {
+        let path = root.join(&entry.name);
+        if entry.stat.is_dir {
+            for file in env.disk.list(&path)? {
+                env.disk.remove(&path.join(&file.name))?;
+            }
+        } else if entry.name != LOCK {
+            env.disk.remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes `root` and the directories above it.
+pub(crate) fn make_root(env: &Env, root: &Path) -> Result<()> {
+    let mut missing: Vec<PathBuf> = Vec::new();
+    let mut at = Some(root);
+    while let Some(dir) = at.filter(|dir| !dir.as_os_str().is_empty()) {
+        if env.disk.stat(dir)?.is_some() {
+            break;
+        }
+        missing.push(dir.to_owned());
+        at = dir.parent();
+    }
+    for dir in missing.iter().rev() {
+        make_dir(env, dir)?;
+    }
+    Ok(())
+}
+
+fn make_dir(env: &Env, dir: &Path) -> Result<()> {
+    match env.disk.create_dir(dir) {
+        Err(error) if error.kind != IoErrorKind::AlreadyExists => return Err(error.into()),
+        _ => {}
+    }
+    match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => Ok(env.disk.sync_dir(parent)?),
+        None => Ok(env.disk.sync_dir(Path::new("."))?),
+    }
+}
+
+/// Makes a store in `root`, which is there, locked and swept.
+pub(crate) fn create(env: &Env, root: &Path, options: &Options) -> Result<Superblock> {
+    let shards = options.shards.unwrap_or_else(default_shards);
+    let (segment_size, segment_count) = options.log_geometry(shards)?;
+    let mut superblock = Superblock::new_zeroed();
+    env.entropy.fill(&mut superblock.store);
+    env.entropy.fill(&mut superblock.node);
+    env.entropy.fill(&mut superblock.secret);
+    if options.torn_page_protection == Some(true) {
+        superblock.features_required = U64::new(FEATURE_TORN_PAGE_PROTECTION);
+    }
+    superblock.shard_count = U32::new(shards);
+    superblock.shard_prefix_bits = U32::new(options.shard_prefix_bits.unwrap_or(0));
+    superblock.segment_size = U64::new(segment_size);
+    superblock.segment_count = U32::new(segment_count);
+    superblock.lock_identity = U64::new(lock_identity(env, root)?);
+    superblock.created_ms = U64::new(env.clock.wall_ms());
+    superblock.seal();
+    let store = StoreId(superblock.store);
+    let config = LogConfig::new(segment_size, segment_count);
+    for shard in 0..shards {
+        let ident = LogIdent::new(root, store, shard as u8);
+        make_dir(env, &root.join(shard_dir(shard as u8)))?;
+        Opening::create(env, &ident, &config).map_err(|error| Error::of_log(error, shard))?;
+    }
+    write_history(env, root, store, &History::default(), shards as u8)?;
+    write_superblock(env, root, &superblock)?;
+    Ok(superblock)
+}
+
+/// Puts the superblock in its place, durably.
+pub(crate) fn write_superblock(env: &Env, root: &Path, superblock: &Superblock) -> Result<()> {
+    let temporary = root.join(format!("{SUPERBLOCK}{TEMPORARY}"));
+    if env.disk.stat(&temporary)?.is_some() {
+        env.disk.remove(&temporary)?;
+    }
+    let file = env.disk.open(&temporary, OpenMode::Create)?;
+    file.write_at(0, &AlignedBuf::copy_of(&superblock.encode_file()))?;
+    file.sync()?;
+    env.disk.rename(&temporary, &root.join(SUPERBLOCK))?;
+    env.disk.sync_dir(root)?;
+    Ok(())
+}
+
+/// The inode of the lock file: a copied directory has another one.
+pub(crate) fn lock_identity(env: &Env, root: &Path) -> Result<u64> {
+    Ok(env.disk.stat(&root.join(LOCK))?.map_or(0, |stat| stat.identity))
+}
+
+fn default_shards() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, |count| count.get());
+    cores.clamp(1, 4) as u32
+}

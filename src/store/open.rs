@@ -1,0 +1,274 @@
+//! Opening a store.
+
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::report::RecoveryReport;
+use crate::shard::{Shard, ShardOptions, Worker};
+use crate::store::catalogue::{Catalogue, TableShared};
+use crate::store::create::{self, Found, look};
+use crate::store::epoch::{EpochState, read_history};
+use crate::store::recover::{Budgets, OpenedShard, ShardContext, open_shard};
+use crate::store::{Store, StoreInner};
+use parking_lot::Mutex;
+use slotcask_format::StoreId;
+use slotcask_format::file_name::LOCK;
+use slotcask_format::history::{EpochKind, History};
+use slotcask_format::superblock::{FEATURE_TORN_PAGE_PROTECTION, Superblock};
+use slotcask_io::{Env, FileLock, IoErrorKind};
+use slotcask_log::LogConfig;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+impl Store {
+    pub(crate) fn open_with(env: Env, root: &Path, options: Options) -> Result<Self> {
+        let found = look(&env, root)?;
+        if !options.create || options.read_only {
+            match &found {
+                Found::Nothing => {
+                    let reason = "there is no store".to_owned();
+                    return Err(Error::NotAStore { path: root.to_owned(), reason });
+                }
+                Found::HalfCreated => return Err(Error::HalfCreated { path: root.to_owned() }),
+                Found::Store(..) => {}
+            }
+        }
+        if matches!(found, Found::Nothing) {
+            create::make_root(&env, root)?;
+        }
+        let file_lock = lock(&env, root, options.read_only)?;
+        // Looked at again under the lock: somebody may have created or adopted it meanwhile.
+        let mut report = RecoveryReport::default();
+        let mut superblock = match look(&env, root)? {
+            Found::Store(superblock, damage) => {
+                if let Some(reason) = damage {
+                    report.warnings.push(format!(
+                        "one copy of the superblock is damaged ({reason}); the other was used"
+                    ));
+                }
+                *superblock
+            }
+            Found::Nothing | Found::HalfCreated => {
+                create::sweep(&env, root)?;
+                report.created = true;
+                create::create(&env, root, &options)?
+            }
+        };
+        options.compare(&superblock)?;
+        let adopted = adopt(&env, root, &options, &mut superblock)?;
+        let store = Self::recover(env, root, options, &superblock, file_lock, report, adopted)?;
+        if store.inner.options.background && !store.inner.read_only {
+            let mut workers = store.inner.workers.lock();
+            for shard in &store.inner.shards {
+                workers.push(Worker::start(shard)?);
+            }
+        }
+        Ok(store)
+    }
+
+    fn recover(
+        env: Env,
+        root: &Path,
+        options: Options,
+        superblock: &Superblock,
+        file_lock: Option<Box<dyn FileLock>>,
+        mut report: RecoveryReport,
+        adopted: bool,
+    ) -> Result<Self> {
+        let id = StoreId(superblock.store);
+        let shard_count = superblock.shard_count.get();
+        let history = read_history(&env, root, id, shard_count as u8)?;
+        let context = context(&env, root, &options, superblock, &history);
+        let opened = open_shards(&context, shard_count)?;
+        report.clean = opened.iter().all(|shard| shard.clean);
+        report.epoch = history.last();
+        for shard in &opened {
+            report.shards.push(shard.report.clone());
+        }
+        report.warnings.extend(env.disk.fallbacks());
+        let kind = if history.epochs.is_empty() {
+            EpochKind::Created
+        } else if adopted {
+            EpochKind::Restored
+        } else if report.clean {
+            EpochKind::Reopened
+        } else {
+            EpochKind::Recovered
+        };
+        let (catalogue, shards) = assemble(&env, &options, &context, opened);
+        let mut inner = StoreInner {
+            root: root.to_owned(),
+            id,
+            shard_count,
+            shard_prefix_bits: superblock.shard_prefix_bits.get(),
+            torn_page_protection: context.torn_page_protection,
+            durability: options.durability,
+            read_only: options.read_only,
+            hash_seed: context.hash_seed,
+            shards,
+            catalogue: Mutex::new(catalogue),
+            epoch: Mutex::new(EpochState { history, pending: Some(kind) }),
+            recovery: report,
+            workers: Mutex::new(Vec::new()),
+            file_lock: Mutex::new(file_lock),
+            closed: AtomicBool::new(false),
+            options,
+            env,
+        };
+        let completed = inner.complete_ddl()?;
+        if !completed.is_empty() {
+            inner.refresh_readers();
+            for shard in completed {
+                inner.recovery.shards[shard as usize].ddl_completed += 1;
+            }
+        }
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+fn lock(env: &Env, root: &Path, read_only: bool) -> Result<Option<Box<dyn FileLock>>> {
+    let path = root.join(LOCK);
+    match env.disk.lock(&path) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) => match error.kind {
+            IoErrorKind::Locked => Err(Error::Locked { path: root.to_owned() }),
+            // Nobody can write there, so nobody has to be kept out.
+            IoErrorKind::ReadOnly if read_only => Ok(None),
+            _ => Err(Error::Io(error)),
+        },
+    }
+}
+
+/// Refuses a copied directory, or takes it over. Returns whether it was taken over.
+fn adopt(env: &Env, root: &Path, options: &Options, superblock: &mut Superblock) -> Result<bool> {
+    let identity = create::lock_identity(env, root)?;
+    if superblock.lock_identity.get() == identity {
+        return Ok(false);
+    }
+    if !options.adopt_copy || options.read_only {
+        return Err(Error::CopiedDirectory { path: root.to_owned() });
+    }
+    env.entropy.fill(&mut superblock.node);
+    superblock.lock_identity = identity.into();
+    superblock.seal();
+    create::write_superblock(env, root, superblock)?;
+    Ok(true)
+}
+
+pub(crate) fn context(
+    env: &Env,
+    root: &Path,
+    options: &Options,
+    superblock: &Superblock,
+    history: &History,
+) -> ShardContext {
+    let secret: [u8; 8] = std::array::from_fn(|at| superblock.secret[at]);
+    ShardContext {
+        env: env.clone(),
+        root: root.to_owned(),
+        store: StoreId(superblock.store),
+        log: LogConfig::new(superblock.segment_size.get(), superblock.segment_count.get()),
+        history: history.clone(),
+        hash_seed: u64::from_le_bytes(secret),
+        torn_page_protection: superblock.features_required.get() & FEATURE_TORN_PAGE_PROTECTION
+            != 0,
+        huge_pages: options.huge_pages,
+        checkpoint_batch: options.checkpoint_batch,
+        read_only: options.read_only,
+        small: superblock.segment_size.get() < 1 << 20,
+        budgets: Budgets::default(),
+    }
+}
+
+/// Opens all shards, side by side where threads may be used.
+fn open_shards(context: &ShardContext, count: u32) -> Result<Vec<OpenedShard>> {
+    let numbers = 0..count as u8;
+    if count == 1 || context.small {
+        return numbers.map(|number| open_shard(context, number)).collect();
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            numbers.map(|number| scope.spawn(move || open_shard(context, number))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+fn assemble(
+    env: &Env,
+    options: &Options,
+    context: &ShardContext,
+    opened: Vec<OpenedShard>,
+) -> (Catalogue, Vec<Arc<Shard>>) {
+    let mut catalogue = Catalogue::default();
+    for shard in &opened {
+        catalogue.table_last = catalogue.table_last.max(shard.table_last);
+        let ddl = shard.ddl.as_ref().map_or(0, |ddl| ddl.number);
+        catalogue.ddl_last = catalogue.ddl_last.max(ddl);
+    }
+    // A change that not all shards have is completed before the store serves; the shards that have it decide.
+    let newest = opened.iter().max_by_key(|shard| shard.ddl.as_ref().map_or(0, |ddl| ddl.number));
+    for (id, schema) in newest.map(|shard| shard.schemas.clone()).unwrap_or_default() {
+        let readers = opened.iter().map(|shard| shard.readers.get(&id).cloned()).collect();
+        let budget = context.budgets.of(id, &schema);
+        catalogue
+            .tables
+            .insert(schema.name.clone(), Arc::new(TableShared::new(id, schema, budget, readers)));
+    }
+    let shards = opened
+        .into_iter()
+        .enumerate()
+        .filter_map(|(number, shard)| {
+            Some(Arc::new(Shard {
+                number: number as u8,
+                env: env.clone(),
+                log: shard.log?,
+                options: ShardOptions {
+                    flush_interval: options.flush_interval,
+                    background: options.background,
+                },
+                upkeep: Mutex::default(),
+                figures: Mutex::default(),
+                bell: crate::shard::Bell::default(),
+                flush_asked: AtomicBool::new(false),
+                closed: AtomicBool::new(false),
+            }))
+        })
+        .collect();
+    (catalogue, shards)
+}
+
+impl Options {
+    /// Refuses an existing store that was created with other values than the ones asked for.
+    fn compare(&self, superblock: &Superblock) -> Result<()> {
+        let mismatch = |option, asked: u64, has: u64| {
+            let reason = format!(
+                "the store was created with {has}, not {asked}; leave the option out to open it as it is"
+            );
+            Err(Error::Options { option, reason })
+        };
+        let shards = superblock.shard_count.get();
+        if let Some(asked) = self.shards.filter(|asked| *asked != shards) {
+            return mismatch("shards", u64::from(asked), u64::from(shards));
+        }
+        let bits = superblock.shard_prefix_bits.get();
+        if let Some(asked) = self.shard_prefix_bits.filter(|asked| *asked != bits) {
+            return mismatch("shard_prefix_bits", u64::from(asked), u64::from(bits));
+        }
+        let protected = superblock.features_required.get() & FEATURE_TORN_PAGE_PROTECTION != 0;
+        if let Some(asked) = self.torn_page_protection.filter(|asked| *asked != protected) {
+            return mismatch("torn_page_protection", u64::from(asked), u64::from(protected));
+        }
+        if self.log_size.is_some() || self.segment_size.is_some() {
+            let has = (superblock.segment_size.get(), superblock.segment_count.get());
+            let asked = self.log_geometry(shards)?;
+            if asked != has {
+                let bytes = |(size, count): (u64, u32)| size * u64::from(count) * u64::from(shards);
+                return mismatch("log_size", bytes(asked), bytes(has));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,412 @@
+//! Opening one shard: manifest, slot files, redo from the log, the first writes.
+
+use crate::error::{Error, Result};
+use crate::report::ShardRecovery;
+use crate::shard::{CatalogueEntry, ShardState};
+use parking_lot::Mutex;
+use slotcask_fixed::{
+    FixedOptions, FixedTable, GrowthOptions, Loading, ShardIdent, SlotBudget, SlotReader,
+};
+use slotcask_format::StoreId;
+use slotcask_format::file_name::ShardFile;
+use slotcask_format::history::History;
+use slotcask_format::manifest::TableState;
+use slotcask_format::mutants;
+use slotcask_format::record::{Record, RecordKind};
+use slotcask_format::schema::{Ddl, DdlAction, Placement, TableSchema};
+use slotcask_io::Env;
+use slotcask_log::recovery::{LogVisitor, Opening, ScanReport};
+use slotcask_log::{LogConfig, LogError, LogIdent, ShardLog};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// What all shards of a store share while they are opened.
+#[derive(Debug)]
+pub(crate) struct ShardContext {
+    pub env: Env,
+    pub root: PathBuf,
+    pub store: StoreId,
+    pub log: LogConfig,
+    pub history: History,
+    pub hash_seed: u64,
+    pub torn_page_protection: bool,
+    pub huge_pages: bool,
+    pub checkpoint_batch: usize,
+    pub read_only: bool,
+    /// A store of tests: files grow by little.
+    pub small: bool,
+    pub budgets: Budgets,
+}
+
+/// The slot budgets of the tables, shared by all shards.
+#[derive(Debug, Default)]
+pub(crate) struct Budgets(Mutex<HashMap<u32, SlotBudget>>);
+
+impl Budgets {
+    pub(crate) fn of(&self, table: u32, schema: &TableSchema) -> SlotBudget {
+        self.0.lock().entry(table).or_insert_with(|| SlotBudget::new(schema)).clone()
+    }
+}
+
+/// A shard that was opened.
+pub(crate) struct OpenedShard {
+    /// None when the store is open for reading only.
+    pub log: Option<ShardLog<ShardState>>,
+    pub readers: HashMap<u32, Arc<SlotReader>>,
+    pub schemas: BTreeMap<u32, TableSchema>,
+    pub ddl: Option<Ddl>,
+    pub table_last: u32,
+    pub clean: bool,
+    pub report: ShardRecovery,
+}
+
+impl ShardContext {
+    pub(crate) fn fixed_options(&self) -> FixedOptions {
+        let growth = if self.small {
+            GrowthOptions { min_bytes: 16 << 10, fraction: 16 }
+        } else {
+            GrowthOptions::default()
+        };
+        FixedOptions {
+            huge_pages: self.huge_pages,
+            torn_page_protection: self.torn_page_protection,
+            growth,
+            batch_bytes: self.checkpoint_batch,
+        }
+    }
+
+    pub(crate) fn ident(&self, shard: u8) -> LogIdent {
+        LogIdent::new(&self.root, self.store, shard)
+    }
+}
+
+/// Hash of a key in the index of its shard.
+#[inline]
+pub(crate) fn index_hash(seed: u64, key: &[u8]) -> u64 {
+    xxh3_64_with_seed(key, seed)
+}
+
+/// True when a table has slots on `shard`.
+pub(crate) fn is_on_shard(schema: &TableSchema, shard: u8) -> bool {
+    match schema.placement {
+        Placement::Hashed => true,
+        Placement::Pinned(pinned) => pinned == shard,
+    }
+}
+
+/// Opens one shard.
+pub(crate) fn open_shard(context: &ShardContext, number: u8) -> Result<OpenedShard> {
+    let shard = u32::from(number);
+    let of_log = |error| Error::of_log(error, shard);
+    let ident = context.ident(number);
+    let mut opening = Opening::read(&context.env, &ident, &context.log).map_err(of_log)?;
+    let clean = opening.state().clean.is_some();
+    if context.read_only && !clean {
+        return Err(Error::ReadOnlyNeedsCleanStore { path: context.root.clone() });
+    }
+    let mut report = ShardRecovery {
+        shard,
+        manifest_truncated: opening.manifest().torn,
+        ..ShardRecovery::default()
+    };
+    let mut redo = Redo::load(context, number, &opening, &mut report)?;
+    let scan = opening.scan(redo.redo_sequence, &mut redo)?;
+    if let Some(cut) =
+        context.history.epochs.last().and_then(|epoch| epoch.cuts.get(usize::from(number)))
+    {
+        if scan.last_sequence < *cut {
+            let reason = format!(
+                "the log ends at sequence {}, before {cut}, where the last epoch began",
+                scan.last_sequence
+            );
+            return Err(Error::corrupt(&ident.dir, 0, reason));
+        }
+    }
+    fill_report(&mut report, &scan);
+    report.void_slots += redo.void_records;
+    let state = redo.finish(&scan, &mut report)?;
+    let readers =
+        state.tables.iter().flatten().map(|table| (table.table(), table.reader())).collect();
+    let schemas = state.catalogue.iter().map(|(id, entry)| (*id, entry.schema.clone())).collect();
+    let (ddl, table_last) = (state.ddl.clone(), state.table_last);
+    let log = if context.read_only {
+        None
+    } else {
+        let keep: BTreeSet<u32> =
+            state.tables.iter().flatten().map(|table| table.table()).collect();
+        let log = opening.start(state).map_err(of_log)?;
+        sweep_tables(context, &log, &keep)?;
+        Some(log)
+    };
+    Ok(OpenedShard { log, readers, schemas, ddl, table_last, clean, report })
+}
+
+fn fill_report(report: &mut ShardRecovery, scan: &ScanReport) {
+    report.last_sequence = scan.last_sequence;
+    report.watermark = scan.watermark;
+    report.records_read = scan.records;
+    report.truncated_flushes = scan.truncated_flushes;
+    report.truncated_bytes = scan.truncated_bytes;
+    let mut rows = scan.passed.clone();
+    rows.sort_unstable();
+    rows.dedup();
+    rows.push(scan.row.name);
+    report.rows = rows;
+}
+
+/// Removes the files of tables that are no more: dropped, or never logged. The manifest forgets them first.
+fn sweep_tables(
+    context: &ShardContext,
+    log: &ShardLog<ShardState>,
+    keep: &BTreeSet<u32>,
+) -> Result<()> {
+    let dir = &log.ident().dir;
+    let mut gone = BTreeSet::new();
+    for entry in context.env.disk.list(dir)? {
+        if let Some(ShardFile::Slots(table) | ShardFile::Map(table)) = ShardFile::parse(&entry.name)
+        {
+            if !keep.contains(&table) {
+                gone.insert(table);
+            }
+        }
+    }
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let shard = u32::from(log.ident().shard);
+    let kept: BTreeSet<u32> = log.lock().state().catalogue.keys().copied().collect();
+    log.commit_state(|manifest| manifest.tables.retain(|table| kept.contains(&table.table)))
+        .map_err(|error| Error::of_log(error, shard))?;
+    for table in gone {
+        slotcask_fixed::remove_files(&context.env, dir, table)
+            .map_err(|error| Error::of_fixed(error, shard, ""))?;
+    }
+    context.env.disk.sync_dir(dir)?;
+    Ok(())
+}
+
+/// Redo of the log onto tables that were loaded.
+pub(crate) struct Redo<'a> {
+    context: &'a ShardContext,
+    ident: LogIdent,
+    pub redo_sequence: u64,
+    loadings: BTreeMap<u32, Loading>,
+    catalogue: BTreeMap<u32, CatalogueEntry>,
+    ddl: Option<Ddl>,
+    table_last: u32,
+    void_records: u64,
+}
+
+impl<'a> Redo<'a> {
+    /// Loads the tables that the manifest lists.
+    pub(crate) fn load(
+        context: &'a ShardContext,
+        number: u8,
+        opening: &Opening,
+        report: &mut ShardRecovery,
+    ) -> Result<Self> {
+        let manifest = opening.state();
+        let ident = context.ident(number);
+        let fixed_ident = ShardIdent { store: context.store, shard: number };
+        let on_shard: Vec<TableState> = manifest
+            .tables
+            .iter()
+            .filter(|table| is_on_shard(&table.schema, number))
+            .cloned()
+            .collect();
+        if context.torn_page_protection && !context.read_only {
+            let restored = slotcask_fixed::restore_double_write(
+                &context.env,
+                &ident.dir,
+                fixed_ident,
+                &on_shard,
+            )
+            .map_err(|error| Error::of_fixed(error, u32::from(number), ""))?;
+            report.pages_restored = u64::from(restored.pages_restored);
+        }
+        let mut redo = Self {
+            context,
+            redo_sequence: manifest.redo_sequence,
+            loadings: BTreeMap::new(),
+            catalogue: BTreeMap::new(),
+            ddl: manifest.ddl.clone(),
+            table_last: manifest.table_last,
+            void_records: 0,
+            ident,
+        };
+        for table in &manifest.tables {
+            let entry = CatalogueEntry {
+                schema: table.schema.clone(),
+                clear_sequence: table.clear_sequence,
+                checkpoint: table.checkpoint,
+            };
+            redo.catalogue.insert(table.table, entry);
+        }
+        for table in &on_shard {
+            let loading = Loading::open(
+                &context.env,
+                &redo.ident.dir,
+                fixed_ident,
+                table,
+                manifest.checkpoint,
+                context.budgets.of(table.table, &table.schema),
+                context.fixed_options(),
+                !context.read_only,
+            )
+            .map_err(|error| Error::of_fixed(error, u32::from(number), &table.schema.name))?;
+            redo.loadings.insert(table.table, loading);
+        }
+        Ok(redo)
+    }
+
+    fn shard(&self) -> u32 {
+        u32::from(self.ident.shard)
+    }
+
+    fn ddl(&mut self, record: &Record<'_>) -> Result<()> {
+        let ddl = Ddl::decode(record.value).map_err(|reason| {
+            Error::corrupt(&self.ident.dir, record.sequence, format!("catalogue record: {reason}"))
+        })?;
+        // What the manifest knows already is in its catalogue.
+        if self.ddl.as_ref().is_some_and(|known| known.number >= ddl.number) {
+            return Ok(());
+        }
+        match &ddl.action {
+            DdlAction::Create(schema) => {
+                self.table_last = self.table_last.max(ddl.table);
+                if is_on_shard(schema, self.ident.shard) {
+                    let loading = Loading::create_missing(
+                        &self.context.env,
+                        &self.ident.dir,
+                        ShardIdent { store: self.context.store, shard: self.ident.shard },
+                        ddl.table,
+                        schema,
+                        self.context.budgets.of(ddl.table, schema),
+                        self.context.fixed_options(),
+                        !self.context.read_only,
+                    )
+                    .map_err(|error| Error::of_fixed(error, self.shard(), &schema.name))?;
+                    self.loadings.insert(ddl.table, loading);
+                }
+                let entry = CatalogueEntry {
+                    schema: schema.clone(),
+                    clear_sequence: 0,
+                    checkpoint: FixedTable::no_checkpoint(),
+                };
+                self.catalogue.insert(ddl.table, entry);
+            }
+            DdlAction::Drop => {
+                self.loadings.remove(&ddl.table);
+                self.catalogue.remove(&ddl.table);
+            }
+            DdlAction::Clear => {
+                if let Some(entry) = self.catalogue.get_mut(&ddl.table) {
+                    entry.clear_sequence = record.sequence;
+                }
+                if let Some(loading) = self.loadings.get_mut(&ddl.table) {
+                    if !mutants::active("clear_keeps_slots") {
+                        loading.clear(record.sequence);
+                    }
+                }
+            }
+        }
+        self.ddl = Some(ddl);
+        Ok(())
+    }
+
+    fn finish(self, scan: &ScanReport, report: &mut ShardRecovery) -> Result<ShardState> {
+        let shard = self.ident.shard;
+        let mut state = ShardState {
+            catalogue: self.catalogue,
+            ddl: self.ddl,
+            table_last: self.table_last,
+            ..ShardState::default()
+        };
+        let seed = self.context.hash_seed;
+        let history = &self.context.history;
+        for (id, loading) in self.loadings {
+            let valid = |epoch: u32, sequence: u64| history.holds(shard, epoch, sequence);
+            let (table, found) = loading
+                .finish(scan.last_sequence, &valid, |key| index_hash(seed, key))
+                .map_err(|error| Error::of_fixed(error, u32::from(shard), ""))?;
+            report.records_redone += found.records_redone;
+            report.void_slots += found.slots_void;
+            report.slots_mended += found.slots_damaged;
+            report.pages_unexpected += found.pages_unexpected;
+            report.pages_restored += u64::from(found.pages_overlaid);
+            report.headers_damaged += u64::from(found.headers_damaged);
+            state.set_table(id, Some(table));
+        }
+        Ok(state)
+    }
+
+    /// What checking found wrong, for [`crate::tools::check`].
+    pub(crate) fn into_loadings(self) -> BTreeMap<u32, Loading> {
+        self.loadings
+    }
+}
+
+impl From<LogError> for Error {
+    fn from(error: LogError) -> Self {
+        Self::of_log(error, 0)
+    }
+}
+
+impl LogVisitor for Redo<'_> {
+    type Error = Error;
+
+    fn record(&mut self, record: &Record<'_>) -> Result<()> {
+        if record.sequence < self.redo_sequence {
+            return Ok(());
+        }
+        let history = &self.context.history;
+        if record.epoch > history.last() {
+            let reason = format!(
+                "record {} is of epoch {}, and the history ends at epoch {}: the history is older than the log",
+                record.sequence,
+                record.epoch,
+                history.last()
+            );
+            return Err(Error::corrupt(&self.context.root, 0, reason));
+        }
+        if !history.holds(self.ident.shard, record.epoch, record.sequence) {
+            self.void_records += 1;
+            return Ok(());
+        }
+        match record.kind {
+            RecordKind::Put | RecordKind::Delete | RecordKind::Expire => {
+                let shard = self.shard();
+                match self.loadings.get_mut(&record.table) {
+                    Some(loading) => {
+                        loading.apply(record).map_err(|error| Error::of_fixed(error, shard, ""))
+                    }
+                    // The table was dropped later, and the manifest knows.
+                    None if record.table <= self.table_last
+                        && !self.catalogue.contains_key(&record.table) =>
+                    {
+                        Ok(())
+                    }
+                    None => {
+                        let reason = format!(
+                            "record {} is of table {}, which is not there",
+                            record.sequence, record.table
+                        );
+                        Err(Error::corrupt(&self.ident.dir, 0, reason))
+                    }
+                }
+            }
+            RecordKind::CreateTable | RecordKind::DropTable | RecordKind::ClearTable => {
+                self.ddl(record)
+            }
+            kind => {
+                let reason = format!(
+                    "record {} is of kind {kind:?}, which this build does not redo",
+                    record.sequence
+                );
+                Err(Error::NewerFormat { path: self.ident.dir.clone(), reason })
+            }
+        }
+    }
+}

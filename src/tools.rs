@@ -1,0 +1,44 @@
+//! Tools on the directory of a store that is not open: check, dump, repair.
+
+mod check;
+mod dump;
+mod repair;
+
+pub use check::{CheckReport, Finding, Severity, check};
+pub use dump::{dump_log, dump_manifest, dump_slots};
+pub use repair::{RepairPlan, repair};
+
+use crate::error::{Error, Result};
+use slotcask_format::{BLOCK_SIZE, Reason};
+use slotcask_io::{AlignedBuf, File};
+use std::path::Path;
+
+/// Reads a small file whole.
+pub(crate) fn read_whole(file: &dyn File) -> Result<AlignedBuf> {
+    let size = file.size()?;
+    let whole = usize::try_from(size).unwrap_or(usize::MAX) / BLOCK_SIZE * BLOCK_SIZE;
+    let mut bytes = AlignedBuf::zeroed(whole.max(BLOCK_SIZE));
+    if whole == 0 {
+        bytes.set_len(0);
+    } else {
+        file.read_at(0, &mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// The error for a file that is not what it should be.
+pub(crate) fn refuse(path: &Path, at: u64, reason: Reason) -> Error {
+    match reason {
+        Reason::Version { .. } | Reason::Unknown { what: "required features", .. } => {
+            Error::NewerFormat { path: path.to_owned(), reason: reason.to_string() }
+        }
+        Reason::Magic { .. } => {
+            let reason = format!(
+                "the file {:?} is not slotcask's ({reason})",
+                path.file_name().unwrap_or_default()
+            );
+            Error::NotAStore { path: path.parent().unwrap_or(path).to_owned(), reason }
+        }
+        reason => Error::corrupt(path, at, reason.to_string()),
+    }
+}
