@@ -80,6 +80,8 @@ pub(crate) struct Shard {
 pub(crate) struct Upkeep {
     /// Position of the log when the last checkpoint began.
     pub checkpoint_position: u64,
+    /// Bytes of log written while the last checkpoint ran.
+    pub checkpoint_meanwhile: u64,
     /// Checkpoints since something was appended.
     pub checkpoints_idle: u32,
 }

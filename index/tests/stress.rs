@@ -38,7 +38,8 @@ fn read(reader: &SlotReader, newest: &AtomicU64, seed: u64, done: &AtomicBool) -
     let mut last = vec![0; KEYS as usize];
     let mut value = [0; VALUE_LEN];
     let mut hits = 0;
-    while !done.load(Ordering::Relaxed) {
+    // At least once around, however quick the writer was.
+    loop {
         for _ in 0..64 {
             let key = if random.below(3) == 0 { random.below(STEADY) } else { random.below(KEYS) };
             let bytes = key.to_le_bytes();
@@ -76,8 +77,10 @@ fn read(reader: &SlotReader, newest: &AtomicU64, seed: u64, done: &AtomicBool) -
             assert_eq!(meta.sequence, check(u64::from_le_bytes(key), &value));
         }
         reader.populate_ahead();
+        if done.load(Ordering::Relaxed) {
+            return hits;
+        }
     }
-    hits
 }
 
 #[test]

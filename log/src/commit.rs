@@ -98,7 +98,7 @@ impl Commit {
         let mut state = self.state.lock();
         loop {
             if self.durable() >= sequence {
-                self.pass_on(&state);
+                self.pass_on(state);
                 return Ok(());
             }
             if let Some(cause) = &state.poison {
@@ -108,7 +108,7 @@ impl Commit {
                 None => None,
                 Some(deadline) => match deadline.checked_sub(now()) {
                     None | Some(Duration::ZERO) => {
-                        self.pass_on(&state);
+                        self.pass_on(state);
                         return Err(WaitError::TimedOut);
                     }
                     left => left,
@@ -118,7 +118,12 @@ impl Commit {
                 state.flushing = true;
                 drop(state);
                 flush();
-                state = self.end();
+                self.end();
+                // Whoever is next was woken by `end`.
+                if self.durable() >= sequence {
+                    return Ok(());
+                }
+                state = self.state.lock();
                 continue;
             }
             let row = if sequence <= state.in_flight { state.next_row ^ 1 } else { state.next_row };
@@ -141,7 +146,7 @@ impl Commit {
             state.flushing = true;
         }
         flush();
-        drop(self.end());
+        self.end();
         true
     }
 
@@ -207,24 +212,29 @@ impl Commit {
         }
     }
 
-    /// Gives the flush role back and wakes the next one for it, then all whose records were in the flush.
-    fn end(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock();
-        state.flushing = false;
-        let next = state.next_row;
-        if state.waiting[next] > 0 {
+    /// Gives the flush role back and wakes the next one for it, then all whose records were in the flush. They are woken
+    /// after the lock is released: who is woken wants it first of all.
+    fn end(&self) {
+        let (next, waiting) = {
+            let mut state = self.state.lock();
+            state.flushing = false;
+            (state.next_row, state.waiting)
+        };
+        if waiting[next] > 0 {
             self.rows[next].notify_one();
         }
-        if state.waiting[next ^ 1] > 0 {
+        if waiting[next ^ 1] > 0 {
             self.rows[next ^ 1].notify_all();
         }
-        state
     }
 
     /// A waiter that leaves may have been the one that was woken to take the role.
-    fn pass_on(&self, state: &MutexGuard<'_, State>) {
-        if !state.flushing && state.waiting[state.next_row] > 0 {
-            self.rows[state.next_row].notify_one();
+    fn pass_on(&self, state: MutexGuard<'_, State>) {
+        let next = state.next_row;
+        let orphaned = !state.flushing && state.waiting[next] > 0;
+        drop(state);
+        if orphaned {
+            self.rows[next].notify_one();
         }
     }
 }

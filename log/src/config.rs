@@ -49,8 +49,8 @@ impl LogConfig {
     /// The configuration for segments of this size and number.
     #[must_use]
     pub fn new(segment_size: u64, segment_count: u32) -> Self {
-        let gather_size = (segment_size - SEGMENT_DATA_OFFSET).min(1 << 20) as usize;
-        Self { segment_size, segment_count, gather_size, queue_size_max: 8 * gather_size }
+        let gather_size = (segment_size - SEGMENT_DATA_OFFSET).min(512 << 10) as usize;
+        Self { segment_size, segment_count, gather_size, queue_size_max: 16 * gather_size }
     }
 
     /// Most bytes of records in one atomic batch: the format's maximum, or what a segment holds.

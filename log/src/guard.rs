@@ -15,6 +15,9 @@ use std::sync::atomic::Ordering;
 /// Writers are slowed down when the log is this full, in thousandths of its capacity.
 pub const PACE_FROM_PERMILLE: u32 = 850;
 
+/// Flush buffers kept for reuse: more than these are in use only while the disk falls behind.
+const BUFFERS_KEPT: usize = 4;
+
 /// The held shard lock.
 pub struct Guard<'a, S> {
     pub(crate) log: &'a ShardLog<S>,
@@ -296,7 +299,7 @@ impl Writer {
 
     /// Keeps a buffer for the next flush, unless there are enough.
     pub(crate) fn give_buffer(&mut self, buf: AlignedBuf) {
-        if self.buffers.len() < 2 {
+        if self.buffers.len() < BUFFERS_KEPT {
             self.buffers.push(buf);
         }
     }

@@ -93,6 +93,7 @@ impl Shard {
         upkeep.checkpoints_idle =
             if upkeep.checkpoint_position == position { upkeep.checkpoints_idle + 1 } else { 0 };
         upkeep.checkpoint_position = position;
+        upkeep.checkpoint_meanwhile = self.lock().position().saturating_sub(position);
         self.figures.lock().checkpoints += 1;
         let elapsed = self.env.clock.monotonic().saturating_sub(started);
         metrics::histogram!("slotcask_checkpoint_seconds").record(elapsed.as_secs_f64());

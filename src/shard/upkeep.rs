@@ -8,8 +8,11 @@ use slotcask_log::{LogError, PACE_FROM_PERMILLE, Preparation};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// A checkpoint begins when this share of the log was written since the last one began, in thousandths.
-const CHECKPOINT_PERMILLE: u64 = 250;
+/// A checkpoint begins when a share of the log between these was written since the last one began, in thousandths.
+const CHECKPOINT_PERMILLE: std::ops::RangeInclusive<u64> = 250..=420;
+/// The log is kept from the checkpoint before the last: when a checkpoint ends, the log holds two intervals and what was
+/// written meanwhile. Intervals are chosen so that this much of the log is full then.
+const FULL_PERMILLE: u64 = 850;
 /// Longest pause of a writer between two flushes' worth of log.
 const PAUSE_MAX: Duration = Duration::from_millis(10);
 
@@ -31,7 +34,10 @@ impl Shard {
         let capacity = self.log.config().capacity();
         let guard = self.lock();
         let since = guard.position().saturating_sub(upkeep.checkpoint_position);
-        since > capacity * CHECKPOINT_PERMILLE / 1000
+        // As much as was written during the last checkpoint will be written during the next one.
+        let meanwhile = (upkeep.checkpoint_meanwhile * 1000 / capacity.max(1)).min(FULL_PERMILLE);
+        let share = ((FULL_PERMILLE - meanwhile) / 2).clamp(*CHECKPOINT_PERMILLE.start(), *CHECKPOINT_PERMILLE.end());
+        since > capacity * share / 1000
     }
 
     /// Makes room in the log for a writer that found none: a segment, if need be after checkpoints.
