@@ -44,6 +44,10 @@ pub struct Checkpoint {
     next: Option<u32>,
     batch: Vec<u32>,
     batch_pages_max: usize,
+    /// Pages at the front of the batch that have their checksums.
+    sealed_pages: usize,
+    /// Highest sequence in them.
+    highest: u64,
     sealed: bool,
     done: u64,
     batches: u64,
@@ -123,6 +127,8 @@ impl FixedTable {
             next: dirty.next(0),
             batch: Vec::with_capacity(batch_pages_max),
             batch_pages_max,
+            sealed_pages: 0,
+            highest: 0,
             sealed: false,
             done: 0,
             batches: 0,
@@ -212,6 +218,7 @@ impl Checkpoint {
             self.cleared = true;
             self.clear_sequence = table.clear_sequence;
             self.batch.clear();
+            self.sealed_pages = 0;
             self.next = None;
         }
         let page_size = self.place.layout.page_size;
@@ -229,27 +236,34 @@ impl Checkpoint {
         self.next.is_some()
     }
 
-    /// Computes the checksums of the batch. Returns the sequence through which the log must be durable before
+    /// Computes the checksums of the pages that were copied since the last call. Without the lock: between two holdings of
+    /// it, so that writers get in. [`Checkpoint::seal_batch`] does what is left.
+    pub fn seal_copied(&mut self) {
+        let layout = &self.place.layout;
+        let buf = self.parts.buf.as_mut().expect("the buffer is here until the end");
+        let map = self.parts.map.as_mut().expect("the map is here until the end");
+        let images = buf.chunks_exact_mut(layout.page_size).skip(self.sealed_pages);
+        for (page, image) in self.batch[self.sealed_pages..].iter().zip(images) {
+            let first = page * layout.slots_per_page as u32;
+            let slots = image.chunks_exact_mut(layout.slot_size).take(layout.slots_per_page);
+            for (slot, number) in slots.zip(first..) {
+                seal_slot(self.slot_seed, number, slot);
+                self.highest = self.highest.max(sequence_of(slot));
+            }
+            map.set(*page, self.map_seed.at(u64::from(*page)).checksum(image));
+        }
+        self.sealed_pages = self.batch.len();
+    }
+
+    /// Ends the batch: all its pages have checksums. Returns the sequence through which the log must be durable before
     /// [`Checkpoint::write_batch`]; 0 for an empty batch. Without the lock.
     pub fn seal_batch(&mut self) -> u64 {
         if self.batch.is_empty() {
             return 0;
         }
+        self.seal_copied();
         self.sealed = true;
-        let layout = &self.place.layout;
-        let buf = self.parts.buf.as_mut().expect("the buffer is here until the end");
-        let map = self.parts.map.as_mut().expect("the map is here until the end");
-        let mut highest = self.clear_sequence;
-        for (page, image) in self.batch.iter().zip(buf.chunks_exact_mut(layout.page_size)) {
-            let first = page * layout.slots_per_page as u32;
-            let slots = image.chunks_exact_mut(layout.slot_size).take(layout.slots_per_page);
-            for (slot, number) in slots.zip(first..) {
-                seal_slot(self.slot_seed, number, slot);
-                highest = highest.max(sequence_of(slot));
-            }
-            map.set(*page, self.map_seed.at(u64::from(*page)).checksum(image));
-        }
-        highest
+        self.highest.max(self.clear_sequence)
     }
 
     /// Writes the sealed batch; returns its bytes. Without the lock, and only when the log is durable through what
@@ -288,6 +302,8 @@ impl Checkpoint {
         self.done += self.batch.len() as u64;
         self.bytes_written += bytes as u64;
         self.batch.clear();
+        self.sealed_pages = 0;
+        self.highest = 0;
         self.sealed = false;
         Ok(bytes as u64)
     }

@@ -149,7 +149,8 @@ fn slots_of_several_blocks_without_values_and_odd_keys() {
 
 #[test]
 fn protected_against_torn_pages() {
-    let options = FixedOptions { torn_page_protection: true, ..options() };
+    // One page a batch, so that most checkpoints use the area several times.
+    let options = FixedOptions { torn_page_protection: true, batch_bytes: 4096, ..options() };
     for seed in 0..seeds() {
         explore(seed, Profile::Block4k, schema(16, 64, 2000), options, 150);
         explore(seed, Profile::Block4k, schema(16, 9000, 60), options, 20);

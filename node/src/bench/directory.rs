@@ -1,6 +1,7 @@
 //! The directory that a measurement makes and removes.
 
 use crate::errors::Failure;
+use slotcask_format::file_name::SUPERBLOCK;
 use std::path::{Path, PathBuf};
 
 /// A directory of our own, removed with everything in it when dropped.
@@ -17,7 +18,7 @@ impl Directory {
     /// When `parent` is a store, or cannot be written.
     pub fn make(parent: &Path) -> Result<Self, Failure> {
         let failed = |error: &std::io::Error| Failure::stream(&parent.display().to_string(), error);
-        if parent.join("store").is_file() {
+        if parent.join(SUPERBLOCK).is_file() {
             return Err(Failure::usage(
                 format!("{} is a store", parent.display()),
                 "name another directory on the same disk; bench makes a store of its own there",

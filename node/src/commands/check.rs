@@ -1,12 +1,16 @@
 //! `check`: verifies every checksum.
 
 use crate::errors::{Exit, Failure};
+use crate::opening::environment;
 use crate::output::Output;
 use crate::text::{count, display_size};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use slotcask::Error;
 use slotcask::tools::{self, CheckReport, Finding, Severity};
-use std::path::PathBuf;
+use slotcask_format::file_name::LOCK;
+use slotcask_io::{Env, FileLock, IoErrorKind};
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Reads every file of the store and changes nothing. The store must not be open. The exit code is 1 \
@@ -37,7 +41,9 @@ pub fn run(args: &CheckArgs, output: &mut Output) -> Result<Exit, Failure> {
         bar.set_length(total);
         bar.set_position(done);
     };
-    let report = tools::check(&crate::opening::environment(), &args.dir, &mut progress);
+    let env = environment();
+    let _lock = keep_closed(&env, &args.dir)?;
+    let report = tools::check(&env, &args.dir, &mut progress);
     bar.finish_and_clear();
     let report = report?;
     let damage = report.findings.iter().filter(|finding| is_damage(finding)).count();
@@ -57,6 +63,22 @@ pub fn run(args: &CheckArgs, output: &mut Output) -> Result<Exit, Failure> {
     Ok(if damage == 0 { Exit::Done } else { Exit::No })
 }
 
+/// Keeps the store closed while it is read: files that change meanwhile look damaged. Where no lock can be had because
+/// nothing can be written, nobody else can write either.
+fn keep_closed(env: &Env, dir: &Path) -> Result<Option<Box<dyn FileLock>>, Failure> {
+    let path = dir.join(LOCK);
+    if env.disk.stat(&path)?.is_none() {
+        return Ok(None);
+    }
+    match env.disk.lock(&path) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.kind == IoErrorKind::Locked => {
+            Err(Error::Locked { path: dir.to_owned() }.into())
+        }
+        Err(_) => Ok(None),
+    }
+}
+
 fn is_damage(finding: &Finding) -> bool {
     finding.severity == Severity::Damage
 }
@@ -74,14 +96,8 @@ fn severity(finding: &Finding) -> &'static str {
 }
 
 fn line(finding: &Finding) -> String {
-    format!(
-        "{}: {} at {}: {}: {}",
-        severity(finding),
-        finding.path.display(),
-        finding.at,
-        finding.what,
-        finding.reason
-    )
+    let path = finding.path.display();
+    format!("{}: {path} at {}: {}", severity(finding), finding.at, finding.reason)
 }
 
 fn object(report: &CheckReport, damage: usize) -> Value {
@@ -92,11 +108,17 @@ fn object(report: &CheckReport, damage: usize) -> Value {
             json!({
                 "severity": severity(finding),
                 "path": finding.path.display().to_string(),
-                "what": finding.what.to_string(),
                 "at": finding.at,
-                "reason": finding.reason.to_string(),
+                "reason": finding.reason,
             })
         })
         .collect();
-    json!({ "files": report.files, "bytes": report.bytes, "damage": damage, "findings": findings })
+    json!({
+        "files": report.files,
+        "bytes": report.bytes,
+        "keys": report.keys,
+        "records": report.records,
+        "damage": damage,
+        "findings": findings,
+    })
 }

@@ -8,8 +8,8 @@ use slotcask::tools;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-Reads the files without opening the store and changes nothing. What cannot be decoded is printed as \
-such. With --json: an array of the lines.
+Reads the files without opening the store and changes nothing. It ends with exit code 3 where the \
+files are damaged; what stands before that was printed. With --json: an array of the lines.
 
 Examples:
   slotcask dump log db --shard 0

@@ -3,13 +3,15 @@
 use crate::errors::{Exit, Failure};
 use crate::opening::environment;
 use crate::output::Output;
+use crate::text::count;
 use serde_json::json;
 use slotcask::{Options, tools};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Without --yes nothing is changed: the actions are printed, and the exit code is 1 when there are any. \
-Keep a copy of the directory before a repair: what it drops cannot be brought back. \
+A repair mends what can be mended without guessing and never drops what was acknowledged; \
+damage beyond that is listed, and the exit code is 3. Keep a copy of the directory anyway. \
 --adopt is for a directory that was copied from another store: it gets an identity of its own, so \
 that the two are never taken for one.
 
@@ -35,21 +37,39 @@ pub struct RepairArgs {
 
 /// Repairs, or says what a repair would do.
 pub fn run(args: &RepairArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let actions = if args.adopt {
-        adopt(&args.dir, args.yes)?
+    let (actions, beyond) = if args.adopt {
+        (adopt(&args.dir, args.yes)?, Vec::new())
     } else {
-        tools::repair(&environment(), &args.dir, !args.yes)?.actions
+        let plan = tools::repair(&environment(), &args.dir, !args.yes)?;
+        (plan.actions, plan.beyond_repair)
     };
     let is_done = args.yes || actions.is_empty();
-    let text = match (actions.is_empty(), args.yes) {
-        (true, _) => "nothing to repair".to_owned(),
-        (false, true) => format!("done:\n  {}", actions.join("\n  ")),
-        (false, false) => {
-            format!("would do (give --yes to do it):\n  {}", actions.join("\n  "))
-        }
-    };
-    output.result(&json!({ "actions": actions, "done": is_done }), &text)?;
+    let object = json!({ "actions": actions, "done": is_done, "beyond_repair": beyond });
+    output.result(&object, &text(&actions, &beyond, args.yes))?;
+    if !beyond.is_empty() {
+        return Err(Failure::new(
+            Exit::Corrupt,
+            format!("{} beyond repair", count(beyond.len() as u64, "damage")),
+            "restore the store from a copy; nothing that was acknowledged is dropped to make it open",
+        ));
+    }
     Ok(if is_done { Exit::Done } else { Exit::No })
+}
+
+fn text(actions: &[String], beyond: &[String], yes: bool) -> String {
+    let mut lines = Vec::new();
+    if !actions.is_empty() {
+        lines.push(if yes { "done:" } else { "would do (give --yes to do it):" }.to_owned());
+        lines.extend(actions.iter().map(|action| format!("  {action}")));
+    }
+    if !beyond.is_empty() {
+        lines.push("beyond repair:".to_owned());
+        lines.extend(beyond.iter().map(|damage| format!("  {damage}")));
+    }
+    if lines.is_empty() {
+        lines.push("nothing to repair".to_owned());
+    }
+    lines.join("\n")
 }
 
 fn adopt(dir: &Path, yes: bool) -> Result<Vec<String>, Failure> {

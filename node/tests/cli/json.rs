@@ -33,7 +33,7 @@ fn every_verb() {
     assert_eq!(keys(&stat), ["id", "recovery", "shard_count", "shards", "tables"]);
     assert_eq!(stat["tables"][0]["rows"], 1);
     let check = json(&["check", &db], 0);
-    assert_eq!(keys(&check), ["bytes", "damage", "files", "findings"]);
+    assert_eq!(keys(&check), ["bytes", "damage", "files", "findings", "keys", "records"]);
     assert_eq!(check["damage"], 0);
     let repair = json(&["repair", &db], 0);
     assert_eq!(repair["done"], true);
