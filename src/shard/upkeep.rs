@@ -36,7 +36,8 @@ impl Shard {
         let since = guard.position().saturating_sub(upkeep.checkpoint_position);
         // As much as was written during the last checkpoint will be written during the next one.
         let meanwhile = (upkeep.checkpoint_meanwhile * 1000 / capacity.max(1)).min(FULL_PERMILLE);
-        let share = ((FULL_PERMILLE - meanwhile) / 2).clamp(*CHECKPOINT_PERMILLE.start(), *CHECKPOINT_PERMILLE.end());
+        let share = ((FULL_PERMILLE - meanwhile) / 2)
+            .clamp(*CHECKPOINT_PERMILLE.start(), *CHECKPOINT_PERMILLE.end());
         since > capacity * share / 1000
     }
 
@@ -169,7 +170,10 @@ impl Shard {
             done = true;
         }
         drop(upkeep);
-        Ok(done)
+        match self.log.poison_cause() {
+            Some(cause) => Err(self.poisoned(&cause)),
+            None => Ok(done),
+        }
     }
 
     fn flush_is_due(&self, idle: bool) -> bool {

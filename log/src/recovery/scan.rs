@@ -114,6 +114,40 @@ struct Walk<'a, V: LogVisitor> {
     stop: Option<(usize, u64, String)>,
 }
 
+/// Where later openings began again: what lies beyond is void.
+#[derive(Debug, Clone)]
+struct Limit {
+    /// Last sequence that is not void.
+    last: u64,
+    /// Checksums of the flush headers that those openings continued.
+    continued: Vec<u64>,
+}
+
+impl Limit {
+    const NONE: Self = Self { last: u64::MAX, continued: Vec::new() };
+
+    /// This limit and that of an opening whose first flush is `restart`.
+    fn and(&self, restart: &FlushHeader) -> Self {
+        let last = restart.first_sequence.get() - 1;
+        let mut continued = if last < self.last { Vec::new() } else { self.continued.clone() };
+        if last <= self.last {
+            continued.push(restart.previous.get());
+        }
+        Self { last: last.min(self.last), continued }
+    }
+
+    /// True when a later opening did not take this flush. A flush without records at the very limit was taken if nobody
+    /// continued the one before it.
+    fn voids(&self, header: &FlushHeader, previous: Option<u64>) -> bool {
+        let first = header.first_sequence.get();
+        if first <= self.last {
+            return false;
+        }
+        let at_limit = header.count.get() == 0 && first == self.last + 1;
+        !at_limit || previous.is_some_and(|previous| self.continued.contains(&previous))
+    }
+}
+
 /// How a segment ended.
 enum SegmentEnd {
     /// No valid flush at this offset.
@@ -199,14 +233,15 @@ impl<V: LogVisitor> Walk<'_, V> {
         for at in 0..count {
             firsts.push(self.first_flush(at)?);
         }
-        // A flush is void when a later opening began again at or before its first sequence.
-        let mut limits = vec![u64::MAX; count];
+        let mut limits = vec![Limit::NONE; count];
         for at in (0..count.saturating_sub(1)).rev() {
-            let later = firsts[at + 1].as_ref().and_then(|(header, whole)| {
-                let restarts = *whole && header.flags.get() & FLUSH_RESTART != 0;
-                restarts.then(|| header.first_sequence.get() - 1)
-            });
-            limits[at] = limits[at + 1].min(later.unwrap_or(u64::MAX));
+            let later = firsts[at + 1].as_ref();
+            let restart =
+                later.filter(|(header, whole)| *whole && header.flags.get() & FLUSH_RESTART != 0);
+            limits[at] = match restart {
+                Some((header, _)) => limits[at + 1].and(header),
+                None => limits[at + 1].clone(),
+            };
         }
         let mut open_end: Vec<(usize, u64)> = Vec::new();
         for at in 0..count {
@@ -220,7 +255,7 @@ impl<V: LogVisitor> Walk<'_, V> {
                 ));
                 continue;
             };
-            if first.first_sequence.get() > limits[at] {
+            if limits[at].voids(&first, self.previous) {
                 self.report.passed.push("void");
                 continue;
             }
@@ -240,8 +275,8 @@ impl<V: LogVisitor> Walk<'_, V> {
             self.end
                 .placed
                 .push((self.opening.segments[at].generation, first.first_sequence.get()));
-            match self.segment(at, limits[at])? {
-                SegmentEnd::At(offset, reason) if limits[at] == u64::MAX => {
+            match self.segment(at, &limits[at])? {
+                SegmentEnd::At(offset, reason) if limits[at].last == u64::MAX => {
                     self.stop = Some((at, offset, reason.to_string()));
                     open_end.push((at, offset));
                 }
@@ -315,7 +350,7 @@ impl<V: LogVisitor> Walk<'_, V> {
         }
     }
 
-    fn segment(&mut self, at: usize, limit: u64) -> Result<SegmentEnd, V::Error> {
+    fn segment(&mut self, at: usize, limit: &Limit) -> Result<SegmentEnd, V::Error> {
         let mut bytes = self.bytes_of(at);
         let seed = self.seed_of(at);
         let size = self.opening.config.segment_size;
@@ -326,7 +361,7 @@ impl<V: LogVisitor> Walk<'_, V> {
                 Ok(header) => header,
                 Err(reason) => return Ok(SegmentEnd::At(offset, reason)),
             };
-            if header.first_sequence.get() > limit {
+            if limit.voids(&header, self.previous) {
                 self.report.passed.push("void");
                 return Ok(SegmentEnd::Void);
             }
@@ -343,7 +378,7 @@ impl<V: LogVisitor> Walk<'_, V> {
             {
                 return Ok(SegmentEnd::At(offset, Reason::Checksum { what: "flush" }));
             }
-            if header.next_sequence() - 1 > limit {
+            if header.next_sequence() - 1 > limit.last {
                 let path = &self.opening.segments[at].path;
                 let reason = "a later opening began again in the middle of this flush";
                 return Err(LogError::corrupt(path, offset, reason).into());
@@ -469,6 +504,9 @@ impl<V: LogVisitor> Walk<'_, V> {
     fn decide(mut self) -> (ScanReport, ScanEnd, Option<(usize, u64, String)>) {
         let manifest = &self.opening.manifest;
         let last = self.end.last_sequence;
+        // The manifest may prove what no later flush does.
+        let proven = self.end.watermark;
+        self.end.pending.retain(|pending| pending.header.next_sequence() - 1 > proven);
         self.facts.manifest_short =
             self.manifest_named > manifest.sequence && !mutants::active("ignore_short_manifest");
         self.facts.below_watermark =

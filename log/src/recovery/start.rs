@@ -65,7 +65,13 @@ impl Opening {
     fn collect_leftovers(&self, maintenance: &mut Maintenance) -> Result<()> {
         let disk = &self.env.disk;
         for path in self.leftovers.iter().chain(&self.manifest.older) {
-            disk.remove(path)?;
+            match disk.remove(path) {
+                // The new manifest took the place of what was left of one.
+                Err(error) if error.kind != slotcask_io::IoErrorKind::NotFound => {
+                    return Err(error.into());
+                }
+                _ => {}
+            }
         }
         disk.remove(&self.ident.dir.join(ShardFile::Manifest(self.manifest.generation).name()))?;
         for generation in &self.stale {

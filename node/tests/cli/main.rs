@@ -11,6 +11,7 @@ mod disk_full;
 mod dumping;
 mod exit_codes;
 mod help;
+mod idle_openings;
 mod interrupted_load;
 mod json;
 mod key_choices;
