@@ -208,15 +208,15 @@ impl Options {
 
     fn validate(&self) -> Result<()> {
         let bad = |option, reason: String| Err(Error::Options { option, reason });
-        if let Some(shards) = self.shards {
-            if shards == 0 || shards > SHARD_COUNT_MAX {
-                return bad("shards", format!("{shards} is not between 1 and {SHARD_COUNT_MAX}"));
-            }
+        if let Some(shards) = self.shards
+            && (shards == 0 || shards > SHARD_COUNT_MAX)
+        {
+            return bad("shards", format!("{shards} is not between 1 and {SHARD_COUNT_MAX}"));
         }
-        if let Some(bits) = self.shard_prefix_bits {
-            if bits > 64 {
-                return bad("shard_prefix_bits", format!("{bits} is over the maximum of 64"));
-            }
+        if let Some(bits) = self.shard_prefix_bits
+            && bits > 64
+        {
+            return bad("shard_prefix_bits", format!("{bits} is over the maximum of 64"));
         }
         if self.flush_interval < Duration::from_millis(1)
             || self.flush_interval > Duration::from_secs(60)

@@ -30,6 +30,8 @@ pub(crate) struct ShardState {
     pub table_last: u32,
     /// The epoch of this opening has begun: records may be appended.
     pub epoch_open: bool,
+    /// The store is being closed: what is appended now would stand behind the mark of a clean end.
+    pub closed: bool,
     /// Inserts since somebody looked whether a table has to grow.
     pub inserts: u32,
     pub counters: Counters,

@@ -64,6 +64,12 @@ thread_local! {
     static IN_UPDATE: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Refuses, inside an `update` closure, what takes the shard lock that the closure runs under, or waits for who does.
+#[inline]
+pub(crate) fn refuse_in_update() -> Result<()> {
+    if IN_UPDATE.with(Cell::get) { Err(Error::Reentered) } else { Ok(()) }
+}
+
 /// Marks this thread as running an `update` closure until it is dropped, panics included.
 pub(crate) struct UpdateMark;
 
@@ -132,8 +138,9 @@ impl Store {
     /// Opens a table.
     ///
     /// # Errors
-    /// [`Error::NoSuchTable`], [`Error::Closed`].
+    /// [`Error::NoSuchTable`], [`Error::Closed`], [`Error::Reentered`].
     pub fn open_table(&self, name: &str) -> Result<Table> {
+        refuse_in_update()?;
         self.inner.check_open()?;
         let found = self.inner.catalogue.lock().tables.get(name).cloned();
         match found {
@@ -172,6 +179,7 @@ impl Store {
     /// # Errors
     /// [`Error::Poisoned`] when a shard failed.
     pub fn sync(&self) -> Result<()> {
+        refuse_in_update()?;
         for shard in &self.inner.shards {
             shard.log.sync().map_err(|error| Error::of_log(error, shard.id()))?;
         }
@@ -187,6 +195,7 @@ impl Store {
         self.inner.check_writable("checkpoint")?;
         for shard in &self.inner.shards {
             let mut upkeep = shard.upkeep.lock();
+            self.inner.check_open()?;
             shard.checkpoint(&mut upkeep, &mut || {})?;
         }
         Ok(())
@@ -222,6 +231,7 @@ impl Store {
     /// # Errors
     /// What failed.
     pub fn poll(&self) -> Result<bool> {
+        refuse_in_update()?;
         self.inner.check_open()?;
         let mut done = false;
         for shard in &self.inner.shards {
@@ -242,6 +252,7 @@ impl Store {
     /// # Errors
     /// The first failure; then the next opening recovers.
     pub fn close(&self) -> Result<()> {
+        refuse_in_update()?;
         self.inner.close()
     }
 }
@@ -259,10 +270,7 @@ impl StoreInner {
         if self.read_only {
             return Err(Error::ReadOnly { what });
         }
-        if IN_UPDATE.with(Cell::get) {
-            return Err(Error::Reentered);
-        }
-        Ok(())
+        refuse_in_update()
     }
 
     /// Shard of a key in a hashed table.
@@ -279,6 +287,15 @@ impl StoreInner {
     fn close(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
+        }
+        // Changes of the catalogue and the beginning of an epoch that are under way come to their end first; writers that
+        // looked at `closed` before it was set find it again under the shard lock.
+        let _catalogue = self.catalogue.lock();
+        {
+            let _epoch = self.epoch.lock();
+            for shard in &self.shards {
+                shard.lock().state().closed = true;
+            }
         }
         for worker in self.workers.lock().iter_mut() {
             worker.stop();

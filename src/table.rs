@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::iter::Iter;
 use crate::stats::TableInfo;
-use crate::store::{StoreInner, TableShared};
+use crate::store::{StoreInner, TableShared, refuse_in_update};
 use slotcask_fixed::{SlotMeta, SlotReader};
 use slotcask_format::schema::Placement;
 use std::sync::Arc;
@@ -160,6 +160,7 @@ impl Table {
     /// Waits until what was seen is durable: the record that wrote the slot, or, for a missing key, everything so far.
     pub(crate) fn wait_for_seen(&self, shard: usize, seen: Option<SlotMeta>) -> Result<()> {
         let Some(shard) = self.store.shards.get(shard) else { return Ok(()) };
+        refuse_in_update()?;
         let sequence = match seen {
             Some(meta) => meta.sequence,
             None => shard.lock().last_sequence(),

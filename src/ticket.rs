@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::shard::Shard;
+use crate::store::refuse_in_update;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ impl Ticket {
     /// # Errors
     /// [`Error::Poisoned`] when the shard failed before.
     pub fn wait(self) -> Result<()> {
+        refuse_in_update()?;
         self.shard.wait_durable(self.sequence, None)
     }
 
@@ -48,6 +50,7 @@ impl Ticket {
     /// # Errors
     /// As [`Ticket::wait`].
     pub fn wait_timeout(&self, timeout: Duration) -> Result<bool> {
+        refuse_in_update()?;
         let deadline = self.shard.env.clock.monotonic() + timeout;
         match self.shard.wait_durable(self.sequence, Some(deadline)) {
             Ok(()) => Ok(true),
@@ -75,6 +78,7 @@ impl Future for Ticket {
     type Output = Result<()>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        refuse_in_update()?;
         if self.shard.log.register(self.sequence, context.waker()) {
             self.shard.flush_soon();
             return Poll::Pending;

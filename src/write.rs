@@ -355,8 +355,12 @@ impl Table {
         guard: &'a mut Guard<'_, ShardState>,
     ) -> std::result::Result<&'a mut FixedTable, Obstacle> {
         let state = guard.state();
-        if !state.epoch_open {
-            return Err(Obstacle::Epoch);
+        if !state.epoch_open || state.closed {
+            return Err(if state.closed {
+                Obstacle::Error(Error::Closed)
+            } else {
+                Obstacle::Epoch
+            });
         }
         match state.tables.get_mut(self.shared.id as usize) {
             Some(Some(table)) => Ok(table),
@@ -470,10 +474,17 @@ impl Shard {
     ) -> Result<()> {
         match refusal {
             Refusal::Poisoned(cause) => Err(self.poisoned(&cause)),
-            Refusal::QueueFull => match self.wait_durable(self.log.durable() + 1, deadline) {
-                Err(Error::TimedOut { .. }) => Err(Error::TimedOut { accepted: false }),
-                result => result,
-            },
+            Refusal::QueueFull => {
+                let next = self.log.durable() + 1;
+                if self.lock().last_sequence() < next {
+                    // The queue was emptied meanwhile: nothing is left whose flush could be waited for.
+                    return Ok(());
+                }
+                match self.wait_durable(next, deadline) {
+                    Err(Error::TimedOut { .. }) => Err(Error::TimedOut { accepted: false }),
+                    result => result,
+                }
+            }
             Refusal::NoSegment => {
                 self.make_room(prepared, deadline)?;
                 if mutants::active("disk_full_after_acceptance") {

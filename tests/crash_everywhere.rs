@@ -91,7 +91,7 @@ fn live(disk: &SimDisk, model: &mut Model) -> slotcask::Result<()> {
             model.accept(|state| {
                 state.remove(&(n % 7));
             });
-            table.write_delete((n % 7).to_le_bytes())?;
+            drop(table.write_delete((n % 7).to_le_bytes())?);
         }
         if n == 17 {
             model.accept(|state| {

@@ -71,6 +71,8 @@ pub struct Loading {
     pub(crate) cleared: bool,
     pub(crate) findings: Vec<Corruption>,
     pub(crate) report: LoadReport,
+    /// No checkpoint was writing pages when the store stopped.
+    pub(crate) at_rest: bool,
 }
 
 /// What verification saw.
@@ -137,6 +139,12 @@ impl Loading {
         Ok(loading)
     }
 
+    /// Says that no checkpoint had begun to write pages since the one that was committed: then every page must be as the map
+    /// says, also where records have changed its slots since, for those changes were in memory only.
+    pub fn set_at_rest(&mut self, at_rest: bool) {
+        self.at_rest = at_rest;
+    }
+
     /// A table whose creation is replayed from the log: no checkpoint has it. Files of its name are what a crash left, and
     /// are made anew (not when it is opened for reading). The caller syncs the directory.
     ///
@@ -189,6 +197,7 @@ impl Loading {
             clear_sequence: 0,
             cleared: false,
             findings: Vec::new(),
+            at_rest: false,
             report: LoadReport::default(),
         })
     }

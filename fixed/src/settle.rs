@@ -96,7 +96,8 @@ impl Loading {
     fn judge_suspects(&mut self) {
         let suspects = std::mem::take(&mut self.seen.suspects);
         for page in suspects.iter() {
-            let touched = self.dirty.contains(page);
+            // Redo explains a page that a checkpoint was writing; when none was, nothing does.
+            let touched = self.dirty.contains(page) && !self.at_rest;
             match decide_page(false, touched, false) {
                 PageDecision::Keep | PageDecision::Rewrite => {}
                 PageDecision::Bad => {

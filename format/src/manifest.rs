@@ -97,6 +97,8 @@ pub struct ManifestState {
     pub floor_previous: u64,
     /// Number of the newest checkpoint.
     pub checkpoint: u64,
+    /// Number of the newest checkpoint that has begun to write pages; above `checkpoint` when it was not committed.
+    pub checkpoint_begun: u64,
     /// First sequence that recovery redoes.
     pub redo_sequence: u64,
     /// Same for the checkpoint before.
@@ -129,7 +131,10 @@ impl ManifestState {
             out.u64(*generation);
         }
         out.u64(self.floor_sequence).u64(self.floor_previous);
-        out.u64(self.checkpoint).u64(self.redo_sequence).u64(self.redo_sequence_before);
+        out.u64(self.checkpoint)
+            .u64(self.checkpoint_begun)
+            .u64(self.redo_sequence)
+            .u64(self.redo_sequence_before);
         out.u64(self.durable_sequence).u64(self.generation_last).u64(self.time_floor_ms);
         out.u32(self.epoch);
         match &self.clean {
@@ -171,6 +176,7 @@ impl ManifestState {
             floor_sequence: reader.u64()?,
             floor_previous: reader.u64()?,
             checkpoint: reader.u64()?,
+            checkpoint_begun: reader.u64()?,
             redo_sequence: reader.u64()?,
             redo_sequence_before: reader.u64()?,
             durable_sequence: reader.u64()?,

@@ -10,7 +10,7 @@
 //!  3. After a failure nobody's wait succeeds unless its sequence was durable before.
 
 use crate::error::Cause;
-use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering, fence};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -160,9 +160,10 @@ impl Commit {
     /// Everything up to `sequence` is durable.
     pub fn advance(&self, sequence: u64) {
         debug_assert!(self.durable() <= sequence);
-        // Sequentially consistent with `register`: one of the two sees the other.
-        self.durable.store(sequence, Ordering::SeqCst);
-        if self.wakers_waiting.load(Ordering::SeqCst) {
+        self.durable.store(sequence, Ordering::Release);
+        // Pairs with the fence of `register`: one of the two sees the other.
+        fence(Ordering::SeqCst);
+        if self.wakers_waiting.load(Ordering::Relaxed) {
             self.wake_futures(|_, waited| waited <= sequence);
         }
     }
@@ -183,9 +184,10 @@ impl Commit {
     #[must_use]
     pub fn register(&self, sequence: u64, waker: &Waker) -> bool {
         let mut state = self.state.lock();
-        self.wakers_waiting.store(true, Ordering::SeqCst);
+        self.wakers_waiting.store(true, Ordering::Relaxed);
         // After the flag is up, `advance` looks at the list; before it, the cursor shows here.
-        if self.durable.load(Ordering::SeqCst) >= sequence || state.poison.is_some() {
+        fence(Ordering::SeqCst);
+        if self.durable() >= sequence || state.poison.is_some() {
             return false;
         }
         state.wakers.retain(|(waited, other)| *waited != sequence || !other.will_wake(waker));

@@ -96,10 +96,10 @@ impl<S> Guard<'_, S> {
         if self.log.commit.is_poisoned() {
             return Err(self.poisoned());
         }
-        if let Some(gather) = &self.locked.writer.gather {
-            if gather.fits(size, self.log.config.gather_size) {
-                return Ok(());
-            }
+        if let Some(gather) = &self.locked.writer.gather
+            && gather.fits(size, self.log.config.gather_size)
+        {
+            return Ok(());
         }
         self.reserve_slowly(size, urgency)
     }
@@ -144,10 +144,11 @@ impl<S> Guard<'_, S> {
         }
         let whole = FlushHeader::SIZE + size;
         // A batch that is larger than a flush usually is has one of its own.
-        if let Some(gather) = &mut writer.gather {
-            if gather.count == 0 && gather.fits_grown(size) {
-                return Ok(());
-            }
+        if let Some(gather) = &mut writer.gather
+            && gather.count == 0
+            && gather.fits_grown(size)
+        {
+            return Ok(());
         }
         // Where the next flush would begin if this one were closed now.
         let closing = match &writer.gather {
@@ -196,7 +197,8 @@ impl<S> Guard<'_, S> {
         writer.gather = None;
         let size = round_up(FlushHeader::SIZE);
         if writer.place.room < size {
-            if writer.prepared.is_empty() {
+            // The last prepared segment is kept for what gives space back, unless this is the end.
+            if writer.prepared.len() <= usize::from(flag == FLUSH_IDLE) {
                 return false;
             }
             writer.roll(self.log.config.segment_size);

@@ -9,10 +9,14 @@ use slotcask_format::manifest::{
     encode_record, manifest_seed,
 };
 use slotcask_format::{BLOCK_SIZE, Reason};
-use slotcask_io::{AlignedBuf, Env, File, OpenMode};
+use slotcask_io::{AlignedBuf, Env, File, IoErrorKind, OpenMode};
 use std::path::PathBuf;
 use std::sync::Arc;
 use zerocopy::IntoBytes;
+
+/// The file that the next manifest is written to, if it is there: the manifest before the newest one, so that a full disk
+/// does not keep a shard from replacing its manifest.
+pub(crate) const MANIFEST_SPARE: &str = "manifest-spare.tmp";
 
 /// The manifest that is being appended to.
 #[derive(Debug)]
@@ -169,37 +173,76 @@ impl Manifest {
         state: &ManifestState,
         size_min: u64,
     ) -> Result<Self> {
+        Self::create_named(env, ident, generation, sequence, state, size_min)
+            .map_err(|(error, _)| error)
+    }
+
+    /// As [`Manifest::create`]. The flag tells whether the new file may have its name by now: then the next opening may go by it,
+    /// and nothing may be appended to the one before.
+    fn create_named(
+        env: &Env,
+        ident: &LogIdent,
+        generation: u64,
+        sequence: u64,
+        state: &ManifestState,
+        size_min: u64,
+    ) -> std::result::Result<Self, (LogError, bool)> {
         let path = ident.dir.join(ShardFile::Manifest(generation).name());
         let temporary = path.with_extension(TEMPORARY.trim_start_matches('.'));
         let seed = manifest_seed(ident.store, ident.shard, generation);
         let (record, checksum) =
             encode_record(seed, MANIFEST_DATA_OFFSET, sequence, 0, &state.encode());
-        let mut bytes = AlignedBuf::zeroed(BLOCK_SIZE + record.len());
+        let len = BLOCK_SIZE + record.len();
+        let size = size_min.max(4 * len as u64);
+        // All of the file is written: a spare holds an old manifest.
+        let mut bytes = AlignedBuf::zeroed(size as usize);
         let header = ManifestHeader::new(ident.store, ident.shard, generation);
         bytes[..ManifestHeader::SIZE].copy_from_slice(header.as_bytes());
-        bytes[BLOCK_SIZE..].copy_from_slice(&record);
-        let size = size_min.max(4 * bytes.len() as u64);
-        if env.disk.stat(&temporary)?.is_some() {
-            env.disk.remove(&temporary)?;
-        }
+        bytes[BLOCK_SIZE..len].copy_from_slice(&record);
+        let spare = ident.dir.join(MANIFEST_SPARE);
+        let recycled = || -> Result<Option<Arc<dyn File>>> {
+            match env.disk.open(&spare, OpenMode::ReadWrite) {
+                Ok(file) if file.size()? == size => {
+                    file.write_at(0, &bytes)?;
+                    file.sync()?;
+                    Ok(Some(file))
+                }
+                Ok(_) => Ok(None),
+                Err(error) if error.kind == IoErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        };
         let written = || -> Result<Arc<dyn File>> {
+            if env.disk.stat(&temporary)?.is_some() {
+                env.disk.remove(&temporary)?;
+            }
             let file = env.disk.open(&temporary, OpenMode::Create)?;
             file.allocate(size)?;
             file.write_at(0, &bytes)?;
             file.sync()?;
             Ok(file)
         };
-        let file = written().inspect_err(|_| {
-            // Nothing names this file: what is left of it is removed now or at the next opening.
-            let _ = env.disk.remove(&temporary);
+        let (file, made) = match recycled().map_err(|error| (error, false))? {
+            Some(file) => (file, &spare),
+            None => {
+                let file = written().map_err(|error| {
+                    // Nothing names this file: what is left of it is removed now or at the next opening.
+                    let _ = env.disk.remove(&temporary);
+                    (error, false)
+                })?;
+                (file, &temporary)
+            }
+        };
+        env.disk.rename(made, &path).map_err(|error| {
+            let named = !error.is_out_of_resources();
+            (error.into(), named)
         })?;
-        env.disk.rename(&temporary, &path)?;
-        env.disk.sync_dir(&ident.dir)?;
+        env.disk.sync_dir(&ident.dir).map_err(|error| (error.into(), true))?;
         Ok(Self {
             file,
             generation,
             seed,
-            offset: bytes.len() as u64,
+            offset: len as u64,
             size,
             size_min,
             sequence,
@@ -214,20 +257,23 @@ impl Manifest {
         self.offset + len > self.size
     }
 
-    /// Replaces this manifest by a new generation that begins with `state`, the one of the last record.
+    /// Replaces this manifest by a new generation that begins with `state`, the one of the last record. The flag of a failure
+    /// tells whether it has touched anything that counts: if so the shard has to be poisoned.
     pub(crate) fn replace(
         &mut self,
         env: &Env,
         ident: &LogIdent,
         state: &ManifestState,
-    ) -> Result<()> {
+    ) -> std::result::Result<(), (LogError, bool)> {
         let old = ident.dir.join(ShardFile::Manifest(self.generation).name());
-        *self = Self::create(env, ident, self.generation + 1, self.sequence, state, self.size_min)?;
-        // Superseded already: if it cannot be removed now, the next opening removes it.
-        if let Err(error) = env.disk.remove(&old) {
-            tracing::warn!(%error, "an old manifest could not be removed");
+        let next = self.generation + 1;
+        *self = Self::create_named(env, ident, next, self.sequence, state, self.size_min)?;
+        // Superseded already: if it cannot be renamed now, the next opening does it. Synced, so that the file is written to again
+        // only under its new name.
+        if let Err(error) = env.disk.rename(&old, &ident.dir.join(MANIFEST_SPARE)) {
+            tracing::warn!(%error, "an old manifest could not be recycled");
         }
-        Ok(())
+        env.disk.sync_dir(&ident.dir).map_err(|error| (error.into(), true))
     }
 
     /// Appends `state` and syncs. The caller made sure that there is room. After an error the shard is poisoned.

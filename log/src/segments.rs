@@ -67,7 +67,7 @@ impl Maintenance {
         let grave = |error: LogError| (error, true);
         if self.manifest.is_full_for(&self.state) {
             // The state is written again under a new name: nothing is lost if that fails.
-            self.manifest.replace(env, ident, &self.state).map_err(harmless)?;
+            self.manifest.replace(env, ident, &self.state)?;
         }
         let (number, file) = match self.spares.pop() {
             Some(number) => {
@@ -145,7 +145,7 @@ impl Maintenance {
         state: ManifestState,
     ) -> std::result::Result<(), (LogError, bool)> {
         if self.manifest.is_full_for(&state) {
-            self.manifest.replace(env, ident, &self.state).map_err(|error| (error, false))?;
+            self.manifest.replace(env, ident, &self.state)?;
         }
         self.manifest.append(&state).map_err(|error| (error, true))?;
         self.state = state;
@@ -204,6 +204,12 @@ impl<S> ShardLog<S> {
                 Err(error)
             }
         }
+    }
+
+    /// True when the log has all the segments that it may have: a checkpoint has to free some before one can be made.
+    #[must_use]
+    pub fn is_at_limit(&self) -> bool {
+        self.maintenance.lock().state.segments.len() as u32 + 1 >= self.config.segment_count
     }
 
     /// Why the last attempt to make a segment failed, if it did.

@@ -4,6 +4,7 @@ use crate::commands::{
     bench, check, create, del, dump, export, get, load, put, repair, scan, stat,
 };
 use clap::{Args, Parser, Subcommand};
+use std::time::Duration;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -49,6 +50,23 @@ pub struct Global {
     /// Keys and values are hex digits, in and out
     #[arg(long, global = true, help_heading = "Common options")]
     pub hex: bool,
+    /// Wait this long for a store that is locked; a killed process may hold it until its last writes are done
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        default_value = "2",
+        value_parser = parse_wait,
+        help_heading = "Common options"
+    )]
+    pub wait: Duration,
+}
+
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("a number of seconds from 0 to 86400".to_owned()),
+    }
 }
 
 /// The verbs.

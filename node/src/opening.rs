@@ -2,8 +2,13 @@
 
 use crate::errors::Failure;
 use slotcask::{Error, Options, Store, Table};
-use slotcask_io::{Env, OsOptions};
+use slotcask_format::file_name::LOCK;
+use slotcask_io::{Env, FileLock, IoErrorKind, OsOptions};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Time between two attempts to open a store that is locked.
+const ATTEMPT_EVERY: Duration = Duration::from_millis(10);
 
 /// The table that a verb works on.
 #[derive(Debug, Clone, clap::Args)]
@@ -16,12 +21,55 @@ pub struct TableArgs {
     pub table: String,
 }
 
+/// Calls `open` again and again for `wait` while the store is locked. The lock of a killed process is held until the
+/// kernel has done the last of its writes, so that a command right behind a crash would find it.
+///
+/// # Errors
+/// As the store says.
+pub fn patiently<T>(
+    wait: Duration,
+    mut open: impl FnMut() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let start = Instant::now();
+    loop {
+        match open() {
+            Err(Error::Locked { .. }) if start.elapsed() < wait => {
+                std::thread::sleep(ATTEMPT_EVERY);
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Keeps the store closed while its files are read: files that change meanwhile look damaged. Where no lock can be had
+/// because nothing can be written, nobody else can write either.
+///
+/// # Errors
+/// When the store is open.
+pub fn keep_closed(
+    env: &Env,
+    dir: &Path,
+    wait: Duration,
+) -> Result<Option<Box<dyn FileLock>>, Error> {
+    let path = dir.join(LOCK);
+    if env.disk.stat(&path)?.is_none() {
+        return Ok(None);
+    }
+    patiently(wait, || match env.disk.lock(&path) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.kind == IoErrorKind::Locked => {
+            Err(Error::Locked { path: dir.to_owned() })
+        }
+        Err(_) => Ok(None),
+    })
+}
+
 /// Opens a store that is there, for writing.
 ///
 /// # Errors
 /// As the store says.
-pub fn for_writing(dir: &Path) -> Result<Store, Failure> {
-    Ok(Options::new().create(false).open(dir)?)
+pub fn for_writing(dir: &Path, wait: Duration) -> Result<Store, Failure> {
+    Ok(patiently(wait, || Options::new().create(false).open(dir))?)
 }
 
 /// Opens a store that is there, for reading: without writing to it where that can be done, with a recovery when it was
@@ -29,9 +77,9 @@ pub fn for_writing(dir: &Path) -> Result<Store, Failure> {
 ///
 /// # Errors
 /// As the store says.
-pub fn for_reading(dir: &Path) -> Result<Store, Failure> {
-    match Options::new().create(false).read_only(true).open(dir) {
-        Err(Error::ReadOnlyNeedsCleanStore { .. }) => for_writing(dir),
+pub fn for_reading(dir: &Path, wait: Duration) -> Result<Store, Failure> {
+    match patiently(wait, || Options::new().create(false).read_only(true).open(dir)) {
+        Err(Error::ReadOnlyNeedsCleanStore { .. }) => for_writing(dir, wait),
         other => Ok(other?),
     }
 }

@@ -5,6 +5,7 @@ use crate::errors::Failure;
 use crate::text::Style;
 use serde_json::{Value, json};
 use std::io::{BufWriter, Stdout, Write};
+use std::time::Duration;
 
 /// Standard output of one command. Everything is checked: a full disk behind a redirection is an error, a reader that
 /// went away ends the command quietly.
@@ -30,6 +31,11 @@ impl Output {
     /// True when keys and values are hex digits.
     pub const fn is_hex(&self) -> bool {
         self.global.hex
+    }
+
+    /// How long to wait for a store that is locked.
+    pub const fn wait(&self) -> Duration {
+        self.global.wait
     }
 
     /// How keys and values are written.

@@ -30,6 +30,18 @@ impl Shard {
                 .collect();
             (redo, position, begun)
         };
+        if !checkpoints.is_empty() {
+            // From here on pages may be newer than the page map says, and recovery has to know.
+            if let Err(error) = self.log.commit_state(|state| state.checkpoint_begun = number) {
+                let mut guard = self.lock();
+                for (table, checkpoint) in checkpoints {
+                    if let Some(table) = guard.state().table(table) {
+                        table.checkpoint_failed(checkpoint);
+                    }
+                }
+                return Err(Error::of_log(error, self.id()));
+            }
+        }
         let redo = if mutants::active("redo_from_too_late") { redo + 1 } else { redo };
         let mut finished: Vec<(u32, Finished)> = Vec::with_capacity(checkpoints.len());
         let written: Result<()> = checkpoints.iter_mut().try_for_each(|(table, checkpoint)| {

@@ -89,6 +89,19 @@ impl Shard {
         }
     }
 
+    /// Brings the log below its limit: every opening adds a segment, and one that is never written to takes no checkpoint.
+    pub(crate) fn trim_log(&self) -> Result<()> {
+        let mut upkeep = self.upkeep.lock();
+        // A segment leaves the log when it lies before the older of the last two checkpoints.
+        for _ in 0..2 {
+            if !self.log.is_at_limit() {
+                return Ok(());
+            }
+            self.checkpoint(&mut upkeep, &mut || {})?;
+        }
+        Ok(())
+    }
+
     /// True when something was appended since the last checkpoint.
     fn checkpoint_would_free(&self, upkeep: &Upkeep) -> bool {
         self.lock().position() != upkeep.checkpoint_position
@@ -138,6 +151,9 @@ impl Shard {
     pub(crate) fn round(&self, idle: bool) -> Result<bool> {
         self.bell.rung.store(false, Ordering::Relaxed);
         let mut upkeep = self.upkeep.lock();
+        if self.closed.load(Ordering::Acquire) {
+            return Ok(false);
+        }
         let mut done = match self.prepare() {
             Ok(made) => made,
             // Writers that need the segment get this answer; reads and deletes go on.

@@ -90,18 +90,19 @@ impl StoreInner {
 
     pub(crate) fn create_table(&self, schema: TableSchema) -> Result<Arc<TableShared>> {
         let mut catalogue = self.catalogue.lock();
+        self.check_open()?;
         catalogue.check()?;
         if catalogue.tables.contains_key(&schema.name) {
             return Err(Error::TableExists { table: schema.name });
         }
-        if let Placement::Pinned(shard) = schema.placement {
-            if u32::from(shard) >= self.shard_count {
-                let reason = format!(
-                    "it is pinned to shard {shard}, and the store has {} shards",
-                    self.shard_count
-                );
-                return Err(Error::Schema { table: schema.name, reason });
-            }
+        if let Placement::Pinned(shard) = schema.placement
+            && u32::from(shard) >= self.shard_count
+        {
+            let reason = format!(
+                "it is pinned to shard {shard}, and the store has {} shards",
+                self.shard_count
+            );
+            return Err(Error::Schema { table: schema.name, reason });
         }
         let id = catalogue.table_last + 1;
         let budget = SlotBudget::new(&schema);
@@ -132,14 +133,19 @@ impl StoreInner {
 
     pub(crate) fn drop_table(&self, name: &str) -> Result<()> {
         let mut catalogue = self.catalogue.lock();
+        self.check_open()?;
         catalogue.check()?;
         let Some(shared) = catalogue.tables.get(name).cloned() else {
             return Err(Error::NoSuchTable { table: name.to_owned() });
         };
         let ddl = Ddl { number: catalogue.ddl_last + 1, table: shared.id, action: DdlAction::Drop };
-        shared.dropped.store(true, Ordering::Release);
-        catalogue.tables.remove(name);
-        self.change(&mut catalogue, &ddl, |_, state_of| state_of.apply_drop(&ddl))?;
+        let changed = self.change(&mut catalogue, &ddl, |_, state_of| state_of.apply_drop(&ddl));
+        if changed.is_ok() || catalogue.interrupted.is_some() {
+            // Refused before any shard logged it, the table stays as it was.
+            shared.dropped.store(true, Ordering::Release);
+            catalogue.tables.remove(name);
+        }
+        changed?;
         for shard in &self.shards {
             shard.forget_table(shared.id)?;
         }
@@ -148,6 +154,7 @@ impl StoreInner {
 
     pub(crate) fn clear_table(&self, name: &str) -> Result<()> {
         let mut catalogue = self.catalogue.lock();
+        self.check_open()?;
         catalogue.check()?;
         let Some(shared) = catalogue.tables.get(name).cloned() else {
             return Err(Error::NoSuchTable { table: name.to_owned() });
@@ -202,7 +209,9 @@ impl StoreInner {
             Ok(())
         };
         if let Err(error) = logged() {
-            catalogue.interrupted = Some(error.to_string());
+            if !sequences.is_empty() {
+                catalogue.interrupted = Some(error.to_string());
+            }
             return Err(error);
         }
         catalogue.ddl_last = ddl.number;
@@ -344,6 +353,9 @@ impl Shard {
             let (refusal, prepared) = {
                 let upkeep = self.upkeep.lock();
                 let mut guard = self.lock();
+                if guard.state().closed {
+                    return Err(Error::Closed);
+                }
                 match guard.reserve(record_size(0, 0, value.len()), urgency) {
                     Ok(()) => {
                         let append = Append {

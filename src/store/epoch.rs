@@ -25,6 +25,7 @@ impl StoreInner {
     #[cold]
     pub(crate) fn begin_epoch(&self) -> Result<()> {
         let mut state = self.epoch.lock();
+        self.check_open()?;
         let Some(kind) = state.pending else { return Ok(()) };
         let mut id = [0; 16];
         self.env.entropy.fill(&mut id);

@@ -7,7 +7,7 @@ use crate::shard::{Shard, ShardOptions, Worker};
 use crate::store::catalogue::{Catalogue, TableShared};
 use crate::store::create::{self, Found, look};
 use crate::store::epoch::{EpochState, read_history};
-use crate::store::recover::{Budgets, OpenedShard, ShardContext, open_shard};
+use crate::store::recover::{Budgets, OpenedShard, ShardContext, read_shard, start_shard};
 use crate::store::{Store, StoreInner};
 use parking_lot::Mutex;
 use slotcask_format::StoreId;
@@ -115,6 +115,15 @@ impl Store {
             options,
             env,
         };
+        for shard in &inner.shards {
+            match shard.trim_log() {
+                Err(error) if error.is_out_of_resources() => inner.recovery.warnings.push(format!(
+                    "the log of shard {} is at its limit and could not be shortened: {error}",
+                    shard.number
+                )),
+                result => result?,
+            }
+        }
         let completed = inner.complete_ddl()?;
         if !completed.is_empty() {
             inner.refresh_readers();
@@ -180,15 +189,32 @@ pub(crate) fn context(
     }
 }
 
-/// Opens all shards, side by side where threads may be used.
+/// Opens all shards, side by side where threads may be used. All are read before the first is written to: a store that is refused
+/// stays as it is.
 fn open_shards(context: &ShardContext, count: u32) -> Result<Vec<OpenedShard>> {
-    let numbers = 0..count as u8;
-    if count == 1 || context.small {
-        return numbers.map(|number| open_shard(context, number)).collect();
+    let numbers: Vec<u8> = (0..count as u8).collect();
+    let read = on_each(context, numbers, read_shard)?;
+    let opened = on_each(context, read, start_shard)?;
+    let number_of = |shard: &OpenedShard| shard.ddl.as_ref().map_or(0, |ddl| ddl.number);
+    if context.read_only && opened.iter().any(|shard| number_of(shard) != number_of(&opened[0])) {
+        // A change of the catalogue has to be completed first.
+        return Err(Error::ReadOnlyNeedsCleanStore { path: context.root.clone() });
     }
+    Ok(opened)
+}
+
+fn on_each<T: Send, U: Send>(
+    context: &ShardContext,
+    shards: Vec<T>,
+    open: impl Fn(&ShardContext, T) -> Result<U> + Sync,
+) -> Result<Vec<U>> {
+    if shards.len() == 1 || context.small {
+        return shards.into_iter().map(|shard| open(context, shard)).collect();
+    }
+    let open = &open;
     std::thread::scope(|scope| {
         let threads: Vec<_> =
-            numbers.map(|number| scope.spawn(move || open_shard(context, number))).collect();
+            shards.into_iter().map(|shard| scope.spawn(move || open(context, shard))).collect();
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

@@ -96,8 +96,17 @@ pub(crate) fn is_on_shard(schema: &TableSchema, shard: u8) -> bool {
     }
 }
 
-/// Opens one shard.
-pub(crate) fn open_shard(context: &ShardContext, number: u8) -> Result<OpenedShard> {
+/// A shard that was read and found to be whole. Nothing of what counts on disk has changed so far.
+pub(crate) struct ReadShard {
+    number: u8,
+    opening: Opening,
+    state: ShardState,
+    clean: bool,
+    report: ShardRecovery,
+}
+
+/// Reads one shard and decides whether it can be taken.
+pub(crate) fn read_shard(context: &ShardContext, number: u8) -> Result<ReadShard> {
     let shard = u32::from(number);
     let of_log = |error| Error::of_log(error, shard);
     let ident = context.ident(number);
@@ -115,18 +124,24 @@ pub(crate) fn open_shard(context: &ShardContext, number: u8) -> Result<OpenedSha
     let scan = opening.scan(redo.redo_sequence, &mut redo)?;
     if let Some(cut) =
         context.history.epochs.last().and_then(|epoch| epoch.cuts.get(usize::from(number)))
+        && scan.last_sequence < *cut
     {
-        if scan.last_sequence < *cut {
-            let reason = format!(
-                "the log ends at sequence {}, before {cut}, where the last epoch began",
-                scan.last_sequence
-            );
-            return Err(Error::corrupt(&ident.dir, 0, reason));
-        }
+        let reason = format!(
+            "the log ends at sequence {}, before {cut}, where the last epoch began",
+            scan.last_sequence
+        );
+        return Err(Error::corrupt(&ident.dir, 0, reason));
     }
     fill_report(&mut report, &scan);
     report.void_slots += redo.void_records;
     let state = redo.finish(&scan, &mut report)?;
+    Ok(ReadShard { number, opening, state, clean, report })
+}
+
+/// Does the first writes of a shard, once all shards of the store are known to be whole.
+pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<OpenedShard> {
+    let ReadShard { number, opening, state, clean, report } = read;
+    let of_log = |error| Error::of_log(error, u32::from(number));
     let readers =
         state.tables.iter().flatten().map(|table| (table.table(), table.reader())).collect();
     let schemas = state.catalogue.iter().map(|(id, entry)| (*id, entry.schema.clone())).collect();
@@ -166,10 +181,9 @@ fn sweep_tables(
     let mut gone = BTreeSet::new();
     for entry in context.env.disk.list(dir)? {
         if let Some(ShardFile::Slots(table) | ShardFile::Map(table)) = ShardFile::parse(&entry.name)
+            && !keep.contains(&table)
         {
-            if !keep.contains(&table) {
-                gone.insert(table);
-            }
+            gone.insert(table);
         }
     }
     if gone.is_empty() {
@@ -245,7 +259,7 @@ impl<'a> Redo<'a> {
             redo.catalogue.insert(table.table, entry);
         }
         for table in &on_shard {
-            let loading = Loading::open(
+            let mut loading = Loading::open(
                 &context.env,
                 &redo.ident.dir,
                 fixed_ident,
@@ -256,6 +270,7 @@ impl<'a> Redo<'a> {
                 !context.read_only,
             )
             .map_err(|error| Error::of_fixed(error, u32::from(number), &table.schema.name))?;
+            loading.set_at_rest(manifest.checkpoint_begun <= manifest.checkpoint);
             redo.loadings.insert(table.table, loading);
         }
         Ok(redo)
@@ -305,10 +320,10 @@ impl<'a> Redo<'a> {
                 if let Some(entry) = self.catalogue.get_mut(&ddl.table) {
                     entry.clear_sequence = record.sequence;
                 }
-                if let Some(loading) = self.loadings.get_mut(&ddl.table) {
-                    if !mutants::active("clear_keeps_slots") {
-                        loading.clear(record.sequence);
-                    }
+                if let Some(loading) = self.loadings.get_mut(&ddl.table)
+                    && !mutants::active("clear_keeps_slots")
+                {
+                    loading.clear(record.sequence);
                 }
             }
         }

@@ -2,13 +2,20 @@
 
 use crate::engine::{Engine, Mode, Outcome, Reader};
 use crate::workload::{Key, Random, Value, key, value};
-use slotcask::{Durability, FixedMap, Options, Store, Ticket, WriteOptions};
+use slotcask::{Durability, Error, FixedMap, Options, Store, Ticket, WriteOptions};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// Name of the table.
 const TABLE: &str = "bench";
 /// Bytes of log of a store with default options.
 pub const LOG_SIZE: u64 = slotcask::LOG_SIZE_DEFAULT;
+
+/// Longest wait for a store that another process has open.
+const LOCKED_MAX: Duration = Duration::from_secs(10);
+/// Pause between two attempts to open such a store.
+const LOCKED_PAUSE: Duration = Duration::from_millis(1);
 
 /// One store with one table.
 pub struct Slotcask {
@@ -81,7 +88,16 @@ impl Engine for Slotcask {
             Mode::Buffered => Durability::Buffered,
             Mode::Sync => Durability::Sync,
         };
-        let store = Options::new().durability(durability).open(dir)?;
+        let options = Options::new().durability(durability);
+        let start = Instant::now();
+        let store = loop {
+            match options.clone().open(dir) {
+                // A store stays locked until the kernel has ended the writes of the process that had it open, which
+                // may be moments after that process is gone. The wait is part of opening and is measured with it.
+                Err(Error::Locked { .. }) if start.elapsed() < LOCKED_MAX => sleep(LOCKED_PAUSE),
+                opened => break opened?,
+            }
+        };
         let map = store.fixed_map(TABLE)?;
         Ok(Self { store, map })
     }

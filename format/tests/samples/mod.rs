@@ -291,6 +291,7 @@ pub fn manifest_state() -> ManifestState {
         floor_sequence: 50,
         floor_previous: 0x1111_2222_3333_4444,
         checkpoint: 8,
+        checkpoint_begun: 9,
         redo_sequence: 90,
         redo_sequence_before: 60,
         durable_sequence: 103,

@@ -2,7 +2,7 @@
 
 use crate::config::{LogConfig, LogIdent};
 use crate::error::{LogError, Result};
-use crate::manifest::{Listener, ManifestScan};
+use crate::manifest::{Listener, MANIFEST_SPARE, ManifestScan};
 use crate::recovery::scan::ScanEnd;
 use slotcask_format::file_name::ShardFile;
 use slotcask_format::manifest::ManifestState;
@@ -88,6 +88,8 @@ impl Opening {
                 Some(ShardFile::Spare(number)) if entry.stat.len == config.segment_size => {
                     spares.push(number)
                 }
+                // The next manifest is written there.
+                Some(ShardFile::Temporary) if entry.name == MANIFEST_SPARE => {}
                 // A spare of another size was not finished.
                 Some(ShardFile::Spare(_) | ShardFile::Temporary) => {
                     leftovers.push(ident.dir.join(&entry.name));
@@ -132,7 +134,8 @@ impl Opening {
         for &(generation, len) in generations {
             let path = path_of(&self.ident, generation);
             let is_listed = listed.contains(&generation);
-            if !is_listed && listed.first().is_some_and(|floor| generation < *floor) {
+            // Whatever the manifest knows of and does not list has left the log, or never was in it.
+            if !is_listed && generation <= self.manifest.state.generation_last {
                 self.stale.push(generation);
                 continue;
             }

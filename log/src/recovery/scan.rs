@@ -3,6 +3,7 @@
 use crate::error::LogError;
 use crate::recovery::opening::Opening;
 use crate::recovery::rows::{Decision, Facts, Row};
+use slotcask_format::block::SECTOR_SIZE;
 use slotcask_format::checksum::Seed;
 use slotcask_format::flush::{FLUSH_MAGIC, FLUSH_RESTART, FlushHeader, flush_seed};
 use slotcask_format::record::{self, Record, RecordHeader};
@@ -457,6 +458,26 @@ impl<V: LogVisitor> Walk<'_, V> {
                 return Ok(());
             }
             beyond += BLOCK_SIZE as u64;
+        }
+        // A header of a later flush that lies at a wrong place proves as much.
+        for sector in bytes[offset as usize..].chunks_exact(SECTOR_SIZE) {
+            if mutants::active("ignore_flush_beyond") {
+                break;
+            }
+            let Ok((header, _)) = FlushHeader::ref_from_prefix(sector) else { break };
+            let stated = header.offset.get();
+            if stated > offset
+                && header
+                    .invalid(self.seed_of(at), self.opening.segments[at].generation, stated, size)
+                    .is_none()
+            {
+                self.facts.flush_beyond = true;
+                let detail = format!(
+                    "the header of a flush that belongs to {stated} stands in the wrong place behind it"
+                );
+                self.stop = Some((at, offset, detail));
+                return Ok(());
+            }
         }
         let extent = self.trace_of_flush(at, offset, &bytes[offset as usize..]);
         if extent > 0 {

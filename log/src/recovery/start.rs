@@ -3,7 +3,7 @@
 use crate::commit::Commit;
 use crate::error::{LogError, Result};
 use crate::gather::{Gather, Place};
-use crate::manifest::Manifest;
+use crate::manifest::{MANIFEST_SPARE, Manifest};
 use crate::recovery::opening::{Opening, manifest_size};
 use crate::recovery::scan::{Pending, ScanEnd};
 use crate::segments::{Maintenance, Prepared};
@@ -47,7 +47,13 @@ impl Opening {
         let mut state = self.manifest.state.clone();
         state.clean = None;
         state.generation_last = state.generation_last.max(self.generation_highest);
-        state.segments = self.segments.iter().map(|segment| segment.generation).collect();
+        // Segments without a flush that counts are no part of the log any more: made ready and never used, or void.
+        state.segments = self
+            .segments
+            .iter()
+            .filter(|segment| segment.first_sequence.is_some())
+            .map(|segment| segment.generation)
+            .collect();
         let manifest = Manifest::create(
             &self.env,
             &self.ident,
@@ -73,9 +79,11 @@ impl Opening {
                 _ => {}
             }
         }
-        disk.remove(&self.ident.dir.join(ShardFile::Manifest(self.manifest.generation).name()))?;
-        for generation in &self.stale {
-            let from = self.ident.dir.join(ShardFile::Segment(*generation).name());
+        let old = self.ident.dir.join(ShardFile::Manifest(self.manifest.generation).name());
+        disk.rename(&old, &self.ident.dir.join(MANIFEST_SPARE))?;
+        let unused = self.segments.iter().filter(|segment| segment.first_sequence.is_none());
+        for generation in self.stale.iter().copied().chain(unused.map(|unused| unused.generation)) {
+            let from = self.ident.dir.join(ShardFile::Segment(generation).name());
             disk.remove(&from)?;
         }
         while maintenance.files() >= u64::from(self.config.segment_count) {

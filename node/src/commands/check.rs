@@ -1,16 +1,13 @@
 //! `check`: verifies every checksum.
 
 use crate::errors::{Exit, Failure};
-use crate::opening::environment;
+use crate::opening::{environment, keep_closed};
 use crate::output::Output;
 use crate::text::{count, display_size};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use slotcask::Error;
 use slotcask::tools::{self, CheckReport, Finding, Severity};
-use slotcask_format::file_name::LOCK;
-use slotcask_io::{Env, FileLock, IoErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Reads every file of the store and changes nothing. The store must not be open. The exit code is 1 \
@@ -42,7 +39,7 @@ pub fn run(args: &CheckArgs, output: &mut Output) -> Result<Exit, Failure> {
         bar.set_position(done);
     };
     let env = environment();
-    let _lock = keep_closed(&env, &args.dir)?;
+    let _lock = keep_closed(&env, &args.dir, output.wait())?;
     let report = tools::check(&env, &args.dir, &mut progress);
     bar.finish_and_clear();
     let report = report?;
@@ -61,22 +58,6 @@ pub fn run(args: &CheckArgs, output: &mut Output) -> Result<Exit, Failure> {
         ))?;
     }
     Ok(if damage == 0 { Exit::Done } else { Exit::No })
-}
-
-/// Keeps the store closed while it is read: files that change meanwhile look damaged. Where no lock can be had because
-/// nothing can be written, nobody else can write either.
-fn keep_closed(env: &Env, dir: &Path) -> Result<Option<Box<dyn FileLock>>, Failure> {
-    let path = dir.join(LOCK);
-    if env.disk.stat(&path)?.is_none() {
-        return Ok(None);
-    }
-    match env.disk.lock(&path) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(error) if error.kind == IoErrorKind::Locked => {
-            Err(Error::Locked { path: dir.to_owned() }.into())
-        }
-        Err(_) => Ok(None),
-    }
 }
 
 fn is_damage(finding: &Finding) -> bool {

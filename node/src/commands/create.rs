@@ -1,11 +1,13 @@
 //! `create`: a store, a table, or both.
 
 use crate::errors::{Exit, Failure};
+use crate::opening::patiently;
 use crate::output::Output;
 use crate::text::{count, parse_size};
 use serde_json::json;
 use slotcask::{Error, Options, Store, TableOptions};
 use std::path::PathBuf;
+use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Shards, log size and page protection are recorded when the store is created and stay. Keys (1 to 4096 \
@@ -107,7 +109,7 @@ pub fn run(args: &CreateArgs, output: &mut Output) -> Result<Exit, Failure> {
     if args.table.is_none() && args.shape.lengths().is_some() {
         return Err(Failure::usage("the new table has no name", "give --table NAME"));
     }
-    let (store, is_new) = open_or_create(args)?;
+    let (store, is_new) = open_or_create(args, output.wait())?;
     if let (Some(name), Some(options)) = (&args.table, args.shape.table_options()) {
         store.create_table(name, options)?;
     }
@@ -134,8 +136,8 @@ pub fn run(args: &CreateArgs, output: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn open_or_create(args: &CreateArgs) -> Result<(Store, bool), Failure> {
-    match Options::new().create(false).open(&args.dir) {
+fn open_or_create(args: &CreateArgs, wait: Duration) -> Result<(Store, bool), Failure> {
+    match patiently(wait, || Options::new().create(false).open(&args.dir)) {
         Ok(_) if args.store.is_given() || args.table.is_none() => Err(Failure::usage(
             format!("{} is a store already", args.dir.display()),
             "its options were recorded at its creation; --table adds a table to it",

@@ -30,7 +30,7 @@ pub struct DelArgs {
 /// Deletes the row.
 pub fn run(args: &DelArgs, output: &mut Output) -> Result<Exit, Failure> {
     let key = bytes(&args.key, output, "key")?;
-    let store = opening::for_writing(&args.at.dir)?;
+    let store = opening::for_writing(&args.at.dir, output.wait())?;
     let table = store.open_table(&args.at.table)?;
     let key = fitted(key, Lengths::of(&table).key, args.pad, "key")?;
     let deleted = table.delete(&key)?;

@@ -1,14 +1,14 @@
 //! `dump`: the records of a store's files as text.
 
 use crate::errors::{Exit, Failure};
-use crate::opening::environment;
+use crate::opening::{environment, keep_closed};
 use crate::output::Output;
 use serde_json::Value;
 use slotcask::tools;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-Reads the files without opening the store and changes nothing. It ends with exit code 3 where the \
+Reads the files without opening the store and changes nothing. The store must not be open. It ends with exit code 3 where the \
 files are damaged; what stands before that was printed. With --json: an array of the lines.
 
 Examples:
@@ -59,9 +59,14 @@ struct SlotsArgs {
 
 /// Prints the records.
 pub fn run(args: &DumpArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let env = environment();
+    let dir = match &args.what {
+        What::Log(at) | What::Manifest(at) => &at.dir,
+        What::Slots(at) => &at.dir,
+    };
+    let _lock = keep_closed(&env, dir, output.wait())?;
     let mut lines = Lines { output, count: 0, failed: None };
     lines.begin()?;
-    let env = environment();
     {
         let mut out = |line: &str| lines.push(line);
         match &args.what {

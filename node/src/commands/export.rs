@@ -42,7 +42,7 @@ pub struct ExportArgs {
 
 /// Writes the rows.
 pub fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let store = opening::for_reading(&args.at.dir)?;
+    let store = opening::for_reading(&args.at.dir, output.wait())?;
     let table = store.open_table(&args.at.table)?;
     let style = if args.raw { Style::Raw } else { output.style() };
     let format = RowFormat { json: output.is_json(), style, unpad: args.unpad };

@@ -39,7 +39,7 @@ pub struct GetArgs {
 /// Prints the value.
 pub fn run(args: &GetArgs, output: &mut Output) -> Result<Exit, Failure> {
     let key = bytes(&args.key, output, "key")?;
-    let store = opening::for_reading(&args.at.dir)?;
+    let store = opening::for_reading(&args.at.dir, output.wait())?;
     let table = store.open_table(&args.at.table)?;
     let key = fitted(key, Lengths::of(&table).key, args.pad, "key")?;
     let value = table.get(&key)?;

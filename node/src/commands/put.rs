@@ -34,7 +34,7 @@ pub struct PutArgs {
 pub fn run(args: &PutArgs, output: &mut Output) -> Result<Exit, Failure> {
     let key = bytes(&args.key, output, "key")?;
     let value = bytes(&args.value, output, "value")?;
-    let store = opening::for_writing(&args.at.dir)?;
+    let store = opening::for_writing(&args.at.dir, output.wait())?;
     let table = store.open_table(&args.at.table)?;
     let lengths = Lengths::of(&table);
     let key = fitted(key, lengths.key, args.pad, "key")?;

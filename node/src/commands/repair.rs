@@ -1,12 +1,13 @@
 //! `repair`: says what can be done about damage, and does it with `--yes`.
 
 use crate::errors::{Exit, Failure};
-use crate::opening::environment;
+use crate::opening::{environment, keep_closed, patiently};
 use crate::output::Output;
 use crate::text::count;
 use serde_json::json;
 use slotcask::{Options, tools};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Without --yes nothing is changed: the actions are printed, and the exit code is 1 when there are any. \
@@ -38,9 +39,12 @@ pub struct RepairArgs {
 /// Repairs, or says what a repair would do.
 pub fn run(args: &RepairArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (actions, beyond) = if args.adopt {
-        (adopt(&args.dir, args.yes)?, Vec::new())
+        (adopt(&args.dir, args.yes, output.wait())?, Vec::new())
     } else {
-        let plan = tools::repair(&environment(), &args.dir, !args.yes)?;
+        // The files of a store that is open look damaged; whoever has it open is found first.
+        let env = environment();
+        drop(keep_closed(&env, &args.dir, output.wait())?);
+        let plan = tools::repair(&env, &args.dir, !args.yes)?;
         (plan.actions, plan.beyond_repair)
     };
     let is_done = args.yes || actions.is_empty();
@@ -72,9 +76,9 @@ fn text(actions: &[String], beyond: &[String], yes: bool) -> String {
     lines.join("\n")
 }
 
-fn adopt(dir: &Path, yes: bool) -> Result<Vec<String>, Failure> {
+fn adopt(dir: &Path, yes: bool, wait: Duration) -> Result<Vec<String>, Failure> {
     if yes {
-        Options::new().create(false).adopt_copy(true).open(dir)?.close()?;
+        patiently(wait, || Options::new().create(false).adopt_copy(true).open(dir))?.close()?;
     }
     Ok(vec![format!(
         "give the store in {} a new node identity and begin an epoch of kind restored",

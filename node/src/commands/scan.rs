@@ -38,7 +38,7 @@ pub fn run(args: &ScanArgs, output: &mut Output) -> Result<Exit, Failure> {
         Some(prefix) => bytes(prefix, output, "prefix")?,
         None => Vec::new(),
     };
-    let store = opening::for_reading(&args.at.dir)?;
+    let store = opening::for_reading(&args.at.dir, output.wait())?;
     let table = store.open_table(&args.at.table)?;
     let format = RowFormat { json: output.is_json(), style: output.style(), unpad: args.unpad };
     let mut left = args.limit.unwrap_or(u64::MAX);

@@ -26,7 +26,7 @@ pub struct StatArgs {
 
 /// Prints the description.
 pub fn run(args: &StatArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let store = opening::for_reading(&args.dir)?;
+    let store = opening::for_reading(&args.dir, output.wait())?;
     if output.is_json() {
         output.json(&object(&store))?;
     } else {

@@ -58,13 +58,17 @@ impl Report {
 
     /// For people.
     pub fn text(&self) -> String {
+        let durable = if self.durable == self.acknowledged {
+            "all durable".to_owned()
+        } else {
+            format!("{} of them known to be durable", number(self.durable))
+        };
         format!(
-            "{} rows in {:.2} s, {} rows/s ({}); {} of them are known to be durable; the table holds {} rows",
+            "{} rows in {:.2} s, {} rows/s ({}); {durable}; the table holds {} rows",
             number(self.acknowledged),
             self.elapsed.as_secs_f64(),
             number(self.rows_per_second()),
             self.durability,
-            number(self.durable),
             number(self.table_rows)
         )
     }

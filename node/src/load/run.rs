@@ -19,7 +19,7 @@ const BATCH_BYTES_MAX: usize = 64 << 20;
 /// Loads the input into the table and reports, whatever happens on the way.
 pub fn run(args: &LoadArgs, output: &mut Output) -> Result<Exit, Failure> {
     let lines = Lines::open(args.file.as_deref())?;
-    let store = opening::for_writing(&args.at.dir)?;
+    let store = opening::for_writing(&args.at.dir, output.wait())?;
     let (table, table_created) = open_table(args, &store)?;
     let encoding = match (output.is_hex(), args.escaped) {
         (true, _) => Encoding::Hex,

@@ -33,10 +33,32 @@ fn no_such_key_is_1_without_a_word() {
 fn locked_is_5() {
     let place = Place::with_table(4, 4);
     let held = slotcask::Options::new().create(false).open(place.db()).unwrap();
-    slotcask(&["put", &place.db(), "t", "abcd", "abcd"]).fails(5);
-    slotcask(&["get", &place.db(), "t", "abcd"]).fails(5);
+    let db = place.db();
+    let verbs: [&[&str]; 8] = [
+        &["put", &db, "t", "abcd", "abcd"],
+        &["get", &db, "t", "abcd"],
+        &["load", &db, "t"],
+        &["stat", &db],
+        &["check", &db],
+        &["dump", "log", &db],
+        &["repair", &db],
+        &["create", &db, "--table", "u", "--key-len", "1", "--value-len", "1"],
+    ];
+    for verb in verbs {
+        slotcask(&[&["--wait", "0"], verb].concat()).fails(5).says("open already");
+    }
     held.close().unwrap();
     slotcask(&["put", &place.db(), "t", "abcd", "abcd"]).exits(0);
+}
+
+#[test]
+fn a_lock_that_goes_in_time_is_waited_for() {
+    let place = Place::with_table(4, 4);
+    let held = slotcask::Options::new().create(false).open(place.db()).unwrap();
+    let db = place.db();
+    let child = crate::common::spawn(&["--wait", "600", "put", &db, "t", "abcd", "abcd"]);
+    held.close().unwrap();
+    crate::common::finish(child).exits(0);
 }
 
 #[test]

@@ -1,2 +1,289 @@
-//! The `slotcask` binary.
-fn main() {}
+//! The command line of the explorer.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use serde_json::json;
+use slotcask_explore::crash::{self, Budget, Tally};
+use slotcask_explore::{damage, io_error, kill, mutants};
+use slotcask_io::sim::Profile;
+use std::collections::HashSet;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Explores what slotcask does when power, media, calls and processes fail. Exit code 0 without violations, 1 with.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Example: slotcask-explore crash --states 100000")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Medium {
+    /// A sector of 512 bytes in flight is old or new.
+    #[value(name = "512")]
+    Sector,
+    /// A block of 4096 bytes in flight may be garbage; needs torn page protection.
+    #[value(name = "4k")]
+    Block,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Power loss at every I/O call, with every legal remainder, and again inside the recovery.
+    Crash {
+        /// Distinct states at least; all strings of up to three operations are explored in any case.
+        #[arg(long, default_value_t = 100_000)]
+        states: u64,
+        /// Longest time.
+        #[arg(long, default_value_t = 3600)]
+        seconds: u64,
+        /// Seed of the random lives.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Threads.
+        #[arg(long, default_value_t = 2)]
+        threads: u64,
+        /// What the medium writes as a whole.
+        #[arg(long, value_enum, default_value = "512")]
+        profile: Medium,
+        /// Turn torn page protection on.
+        #[arg(long)]
+        protected: bool,
+        /// Replays SCRIPT:EVENT as a violation names it.
+        #[arg(long)]
+        reproduce: Option<String>,
+    },
+    /// Single flipped bits in every kind of file.
+    Bitflip {
+        /// Flips.
+        #[arg(long, default_value_t = 10_000)]
+        flips: u64,
+        /// Seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Misdirected, swapped, stale, zeroed sectors; truncated, missing, foreign files.
+    Misplace {
+        /// Faults.
+        #[arg(long, default_value_t = 10_000)]
+        faults: u64,
+        /// Seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Every call fails in turn.
+    IoError {
+        /// Scripts, spread over all strings of up to three operations.
+        #[arg(long, default_value_t = 20)]
+        scripts: u64,
+        /// Lives at most.
+        #[arg(long, default_value_t = u64::MAX)]
+        lives: u64,
+    },
+    /// Real processes, killed.
+    Kill {
+        /// Kills.
+        #[arg(long, default_value_t = 100)]
+        cycles: u64,
+        /// Seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// The process that `kill` kills.
+    #[command(hide = true)]
+    KillChild {
+        dir: PathBuf,
+        #[arg(long)]
+        from: u64,
+        #[arg(long)]
+        sync: bool,
+    },
+    /// Planted bugs; needs a build with RUSTFLAGS="--cfg slotcask_mutants".
+    Mutants {
+        /// Takes every Nth.
+        #[arg(long, default_value_t = 1)]
+        every: usize,
+        /// Takes the one with this name.
+        #[arg(long)]
+        only: Option<String>,
+        /// Longest time of each crash exploration.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let started = Instant::now();
+    // Panics inside an explored store are findings: they are reported with what led to them.
+    std::panic::set_hook(Box::new(|info| {
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+            eprintln!("{info}");
+        }
+    }));
+    let (figures, violations) = match args.command {
+        Command::Crash { states, seconds, seed, threads, profile, protected, reproduce } => {
+            let profile =
+                if profile == Medium::Sector { Profile::Sector512 } else { Profile::Block4k };
+            let budget = Budget {
+                states,
+                time: Duration::from_secs(seconds),
+                seed,
+                profile,
+                protected,
+                part: (0, 1),
+            };
+            run_crash(&budget, threads.max(1), reproduce.as_deref())
+        }
+        Command::Bitflip { flips, seed } => run_damage(flips, seed, false),
+        Command::Misplace { faults, seed } => run_damage(faults, seed, true),
+        Command::IoError { scripts, lives } => {
+            let tally = io_error::run(scripts, lives);
+            (
+                json!({"lives": tally.lives, "faults met": tally.fired, "poisoned": tally.poisoned, "refused": tally.refused}),
+                tally.violations,
+            )
+        }
+        Command::Kill { cycles, seed } => match kill::run(cycles, seed) {
+            Ok(tally) => (
+                json!({"cycles": tally.cycles, "acknowledged": tally.acknowledged, "unacknowledged tails lost": tally.lost_tails}),
+                tally.violations,
+            ),
+            Err(error) => (json!({}), vec![error.to_string()]),
+        },
+        Command::KillChild { dir, from, sync } => {
+            return match kill::child(&dir, from, sync) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{error}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
+        Command::Mutants { every, only, seconds } => {
+            if !mutants::pick(None) {
+                eprintln!(
+                    "this build has no planted bugs; build with RUSTFLAGS=\"--cfg slotcask_mutants\" and a target directory of its own"
+                );
+                return ExitCode::from(2);
+            }
+            let outcomes = mutants::run(every, only.as_deref(), seconds);
+            let mut missed = Vec::new();
+            let mut caught = 0;
+            for outcome in &outcomes {
+                match &outcome.caught_by {
+                    Some(by) => {
+                        caught += 1;
+                        let by: String = by.chars().take(110).collect();
+                        eprintln!("caught  {:28} {by}", outcome.name);
+                    }
+                    None => missed.push(format!("{} was not caught", outcome.name)),
+                }
+            }
+            (json!({"caught": caught, "planted": outcomes.len()}), missed)
+        }
+    };
+    finish(args.json, figures, &violations, started)
+}
+
+fn finish(
+    as_json: bool,
+    mut figures: serde_json::Value,
+    violations: &[String],
+    started: Instant,
+) -> ExitCode {
+    figures["violations"] = json!(violations.len());
+    figures["seconds"] = json!((started.elapsed().as_secs_f64() * 10.0).round() / 10.0);
+    if as_json {
+        figures["details"] = json!(violations);
+        println!("{figures}");
+    } else {
+        for violation in violations {
+            println!("VIOLATION {violation}");
+        }
+        let text: Vec<String> = figures
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        println!("{}", text.join(", "));
+    }
+    if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+fn run_crash(
+    budget: &Budget,
+    threads: u64,
+    reproduce: Option<&str>,
+) -> (serde_json::Value, Vec<String>) {
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    if let Some(case) = reproduce {
+        let (script, event) = case.split_once(':').unwrap_or((case, ""));
+        let script = crash::script(script.parse().unwrap_or(0));
+        let (disk, _) = crash::play(&script, event.parse().unwrap_or(u64::MAX), budget);
+        eprintln!(
+            "script {:?}, {} events, trace {:016x}",
+            script.ops,
+            disk.io_count(),
+            disk.trace_hash()
+        );
+        crash::explore_script(&script, budget, &mut HashSet::new(), &mut tally, event.parse().ok());
+    } else {
+        let show = std::io::stderr().is_terminal();
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = (0..threads)
+                .map(|part| {
+                    let budget = Budget { part: (part, threads), ..*budget };
+                    scope.spawn(move || {
+                        crash::explore(&budget, |tally| {
+                            if show && part == 0 && tally.lives % 50 == 0 {
+                                eprint!(
+                                    "\r{} lives, {} states",
+                                    tally.lives * threads,
+                                    tally.states * threads
+                                );
+                            }
+                        })
+                    })
+                })
+                .collect();
+            for part in parts {
+                tally.merge(part.join().expect("a violation is no panic"));
+            }
+        });
+    }
+    let legal: Vec<&str> =
+        slotcask_log::recovery::ROWS.iter().filter(|row| row.legal).map(|row| row.name).collect();
+    let missing: Vec<&str> =
+        legal.iter().copied().filter(|row| !tally.rows.contains(row)).collect();
+    let figures = json!({
+        "distinct states": tally.states,
+        "states per second": (tally.states as f64 / started.elapsed().as_secs_f64()).round(),
+        "by a second crash": tally.second,
+        "lives": tally.lives,
+        "rows hit": tally.rows,
+        "legal rows not hit": missing,
+        "trace": format!("{:016x}", tally.trace),
+    });
+    (figures, tally.violations)
+}
+
+fn run_damage(count: u64, seed: u64, misplace: bool) -> (serde_json::Value, Vec<String>) {
+    let tally = damage::run(count, seed, misplace);
+    let figures = json!({
+        "faults": tally.tried,
+        "refused": tally.refused,
+        "reported": tally.reported,
+        "harmless": tally.harmless,
+        "silent": tally.silent.len(),
+        "files": tally.files,
+    });
+    (figures, tally.silent)
+}

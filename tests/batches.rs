@@ -1,0 +1,153 @@
+//! Batches: all of a batch or nothing of it, whatever it holds and wherever the power fails.
+
+mod common;
+
+use common::{ROOT, b, crash, crash_keeping_all, reopen, store, table, tiny, world};
+use slotcask::{Error, TableOptions};
+use slotcask_io::sim::{CrashPlan, env_of};
+
+#[test]
+fn a_batch_does_its_operations_in_order() {
+    let (store, disk) = store(1, 1);
+    let (t, u) = (table(&store, "t"), store.create_table("u", TableOptions::fixed(4, 0)).unwrap());
+    t.put(b(1), b(1)).unwrap();
+    let mut batch = store.batch();
+    batch.put(&t, b(1), b(2)).unwrap().delete(&t, b(1)).unwrap().put(&t, b(1), b(3)).unwrap();
+    batch.put(&t, b(2), b(1)).unwrap().put(&t, b(2), b(2)).unwrap();
+    batch.put(&t, b(3), b(3)).unwrap().delete(&t, b(3)).unwrap().delete(&t, b(3)).unwrap();
+    batch.delete(&t, b(99)).unwrap().put(&u, [7; 4], []).unwrap();
+    assert_eq!(batch.len(), 10);
+    batch.commit().unwrap();
+    let check = |store: &slotcask::Store| {
+        let (t, u) = (store.open_table("t").unwrap(), store.open_table("u").unwrap());
+        assert_eq!(t.get(b(1)).unwrap().unwrap(), b(3));
+        assert_eq!(t.get(b(2)).unwrap().unwrap(), b(2));
+        assert_eq!(t.get(b(3)).unwrap(), None);
+        assert_eq!((t.len(), u.len()), (2, 1));
+        assert!(u.contains([7; 4]).unwrap());
+    };
+    check(&store);
+    check(&reopen(&crash(&disk), 1).unwrap());
+}
+
+#[test]
+fn batches_of_nothing_are_fine() {
+    let (store, _disk) = store(2, 1);
+    let t = table(&store, "t");
+    store.batch().commit().unwrap();
+    let mut batch = store.batch();
+    batch.delete(&t, b(1)).unwrap().delete(&t, b(2)).unwrap();
+    batch.commit().unwrap();
+    assert!(t.is_empty());
+}
+
+#[test]
+fn a_batch_survives_a_crash_at_any_call_whole_or_not_at_all() {
+    for stop in 0..200 {
+        let (env, disk) = world(3);
+        let store = tiny(1).open_in(env, ROOT).unwrap();
+        let t = table(&store, "t");
+        for n in 0..20 {
+            t.put(b(n), b(n)).unwrap();
+        }
+        disk.stop_after(disk.io_count() + stop);
+        let mut acknowledged = 0;
+        for round in 1..4_u64 {
+            let mut batch = store.batch();
+            for n in 0..40 {
+                if n % 7 == 3 {
+                    batch.delete(&t, b(n)).unwrap();
+                } else {
+                    batch.put(&t, b(n), b(1000 * round)).unwrap();
+                }
+            }
+            if batch.commit().is_err() {
+                break;
+            }
+            acknowledged = round;
+            let _ = store.checkpoint();
+        }
+        let images =
+            [crash(&disk), crash_keeping_all(&disk), disk.crash(&mut CrashPlan::random(stop))];
+        for image in images {
+            let store = tiny(1).open_in(env_of(5, &image), ROOT).unwrap();
+            let t = store.open_table("t").unwrap();
+            let seen: Vec<Option<u64>> = (0..40)
+                .map(|n| t.get(b(n)).unwrap().map(|v| u64::from_le_bytes(v.try_into().unwrap())))
+                .collect();
+            let round = seen[0].unwrap() / 1000;
+            assert!(round >= acknowledged, "stop {stop}: {round} after {acknowledged}");
+            for (n, seen) in seen.iter().enumerate() {
+                let expected = match round {
+                    0 => (n < 20).then_some(n as u64),
+                    _ => (n % 7 != 3).then_some(1000 * round),
+                };
+                assert_eq!(*seen, expected, "stop {stop}, key {n}, round {round}");
+            }
+        }
+        if acknowledged == 3 {
+            return;
+        }
+    }
+    panic!("three batches never came through");
+}
+
+#[test]
+fn batches_that_cannot_be_are_refused_and_change_nothing() {
+    let (store, _disk) = store(4, 2);
+    let t = table(&store, "t");
+    let other = (0..).map(b).find(|key| store.shard_of(key) != store.shard_of(&b(0))).unwrap();
+    let mut batch = store.batch();
+    batch.put(&t, b(0), b(0)).unwrap();
+    let error = batch.put(&t, other, b(0)).unwrap_err();
+    assert!(matches!(error, Error::BatchOverShards { .. }));
+    common::assert_says(&error, &["shards", "0", "1"]);
+    assert!(matches!(batch.put(&t, [0; 3], b(0)), Err(Error::KeyLength { .. })));
+    assert!(matches!(batch.put(&t, b(0), [0; 3]), Err(Error::ValueLength { .. })));
+    assert_eq!(batch.len(), 1);
+    drop(batch);
+    assert!(t.is_empty());
+
+    let big = store.create_table("big", TableOptions::fixed(8, 4096).pinned(0)).unwrap();
+    let mut batch = store.batch();
+    for n in 0..4 {
+        batch.put(&big, b(n), [1; 4096]).unwrap();
+    }
+    let error = batch.commit().unwrap_err();
+    assert!(matches!(error, Error::BatchTooLarge { found, max } if found > max), "{error}");
+    assert!(big.is_empty());
+
+    let (elsewhere, _other_disk) = common::store(5, 2);
+    let foreign = table(&elsewhere, "t");
+    assert!(matches!(store.batch().put(&foreign, b(0), b(0)), Err(Error::Options { .. })));
+}
+
+#[test]
+fn a_batch_that_finds_no_slot_gives_back_those_it_had() {
+    let (store, disk) = store(6, 1);
+    let t = store.create_table("t", TableOptions::fixed(8, 8).slot_count_max(64)).unwrap();
+    let max = {
+        let mut n = 0;
+        while t.put(b(n), b(n)).is_ok() {
+            n += 1;
+        }
+        n
+    };
+    for n in 0..3 {
+        assert!(t.delete(b(n)).unwrap());
+    }
+    let mut batch = store.batch();
+    for n in 0..5 {
+        batch.put(&t, b(1000 + n), b(n)).unwrap();
+    }
+    assert!(matches!(batch.commit(), Err(Error::SlotsExhausted { .. })));
+    assert_eq!(t.len(), max - 3);
+    let mut batch = store.batch();
+    for n in 0..3 {
+        batch.put(&t, b(1000 + n), b(n)).unwrap();
+    }
+    batch.commit().unwrap();
+    assert_eq!(t.len(), max);
+    let store = reopen(&crash(&disk), 1).unwrap();
+    assert_eq!(store.open_table("t").unwrap().len(), max);
+}

@@ -1,0 +1,124 @@
+//! Conditional writes: each decides under the shard lock, and what it decides is durable when it answers.
+
+mod common;
+
+use common::{b, crash, reopen, store, table};
+use slotcask::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+#[test]
+fn put_if_absent_stores_once() {
+    let (store, disk) = store(1, 2);
+    let t = table(&store, "t");
+    assert!(t.put_if_absent(b(1), b(10)).unwrap());
+    assert!(!t.put_if_absent(b(1), b(11)).unwrap());
+    assert!(t.delete(b(1)).unwrap());
+    assert!(t.put_if_absent(b(1), b(12)).unwrap());
+    let store = reopen(&crash(&disk), 2).unwrap();
+    assert_eq!(store.open_table("t").unwrap().get(b(1)).unwrap().unwrap(), b(12));
+}
+
+#[test]
+fn compare_and_swap_answers_with_what_is_there() {
+    let (store, _disk) = store(2, 2);
+    let t = table(&store, "t");
+    let (one, two) = (b(1), b(2));
+    assert_eq!(t.compare_and_swap(b(7), Some(&one), Some(&two)).unwrap(), Err(None));
+    assert_eq!(t.compare_and_swap(b(7), None, Some(&one)).unwrap(), Ok(()));
+    assert_eq!(t.compare_and_swap(b(7), None, Some(&two)).unwrap(), Err(Some(one.to_vec())));
+    assert_eq!(t.compare_and_swap(b(7), Some(&one), Some(&two)).unwrap(), Ok(()));
+    assert_eq!(t.compare_and_swap(b(7), Some(&two), None).unwrap(), Ok(()));
+    assert_eq!(t.get(b(7)).unwrap(), None);
+    let before = store.stats().shards.iter().map(|shard| shard.last_sequence).sum::<u64>();
+    assert_eq!(t.compare_and_swap(b(7), None, None).unwrap(), Ok(()));
+    let after = store.stats().shards.iter().map(|shard| shard.last_sequence).sum::<u64>();
+    assert_eq!(before, after, "nothing was to be written");
+}
+
+#[test]
+fn lengths_are_checked_before_anything_happens() {
+    let (store, _disk) = store(3, 1);
+    let t = table(&store, "t");
+    let short = [0_u8; 7];
+    assert!(matches!(t.put_if_absent(b(1), short), Err(Error::ValueLength { found: 7, .. })));
+    assert!(matches!(
+        t.compare_and_swap(b(1), Some(&short[..]), None),
+        Err(Error::ValueLength { .. })
+    ));
+    assert!(matches!(t.update(short, |_| None), Err(Error::KeyLength { found: 7, .. })));
+    assert!(matches!(
+        t.update(b(1), |_| Some(vec![0; 9])),
+        Err(Error::ValueLength { expected: 8, found: 9, .. })
+    ));
+    assert!(t.is_empty());
+}
+
+#[test]
+fn update_replaces_creates_and_removes() {
+    let (store, disk) = store(4, 2);
+    let t = table(&store, "t");
+    for _ in 0..5 {
+        t.update(b(1), |old| {
+            let old = old.map_or(0, |old| u64::from_le_bytes(old.try_into().unwrap()));
+            Some(b(old + 1).to_vec())
+        })
+        .unwrap();
+    }
+    assert_eq!(t.get(b(1)).unwrap().unwrap(), b(5));
+    assert_eq!(t.update(b(2), |old| old.map(<[u8]>::to_vec)).unwrap(), None);
+    assert_eq!(t.update(b(1), |_| None).unwrap(), None);
+    let store = reopen(&crash(&disk), 2).unwrap();
+    assert!(store.open_table("t").unwrap().is_empty());
+}
+
+#[test]
+fn what_an_update_closure_must_not_do_is_refused_and_does_not_hang() {
+    let (store, _disk) = store(5, 1);
+    let t = table(&store, "t");
+    t.put(b(1), b(1)).unwrap();
+    let ticket = t.write(b(2), b(2)).unwrap();
+    let is_refused =
+        |result: slotcask::Result<()>| assert!(matches!(result, Err(Error::Reentered)));
+    t.update(b(1), |_| {
+        is_refused(t.put(b(2), b(2)));
+        is_refused(t.delete(b(2)).map(drop));
+        is_refused(t.update(b(2), |_| None).map(drop));
+        is_refused(t.write(b(2), b(2)).map(drop));
+        is_refused(t.put_many(&[(b(1), b(1))]));
+        is_refused(store.drop_table("t"));
+        is_refused(store.create_table("u", slotcask::TableOptions::fixed(1, 1)).map(drop));
+        is_refused(store.checkpoint());
+        is_refused(store.rotate());
+        is_refused(store.sync());
+        is_refused(store.poll().map(drop));
+        is_refused(store.close());
+        is_refused(t.get_durable(b(77)).map(drop));
+        is_refused(store.open_table("t").map(drop));
+        is_refused(ticket.clone().wait());
+        // Reads that take no lock are welcome.
+        assert_eq!(t.get(b(1)).unwrap().unwrap(), b(1));
+        Some(b(9).to_vec())
+    })
+    .unwrap();
+    assert_eq!(t.get(b(1)).unwrap().unwrap(), b(9));
+    t.put(b(3), b(3)).unwrap();
+    ticket.wait().unwrap();
+}
+
+#[test]
+fn a_panic_in_an_update_appends_nothing_and_the_shard_goes_on() {
+    let (store, disk) = store(6, 1);
+    let t = table(&store, "t");
+    t.put(b(1), b(1)).unwrap();
+    let before = store.stats().shards[0].last_sequence;
+    let result = catch_unwind(AssertUnwindSafe(|| t.update(b(1), |_| panic!("of the caller"))));
+    assert!(result.is_err());
+    assert_eq!(store.stats().shards[0].last_sequence, before);
+    assert_eq!(t.get(b(1)).unwrap().unwrap(), b(1));
+    t.put(b(2), b(2)).unwrap();
+    t.update(b(1), |_| Some(b(5).to_vec())).unwrap();
+    let store = reopen(&crash(&disk), 1).unwrap();
+    let t = store.open_table("t").unwrap();
+    assert_eq!(t.get(b(1)).unwrap().unwrap(), b(5));
+    assert_eq!(t.get(b(2)).unwrap().unwrap(), b(2));
+}

@@ -1,0 +1,14 @@
+//! Exploration of slotcask by simulated power loss, media faults, failing calls, kills and planted bugs.
+//! See `docs/TESTING.md`.
+
+#![forbid(unsafe_code)]
+
+pub mod crash;
+pub mod damage;
+pub mod io_error;
+pub mod kill;
+pub mod life;
+pub mod model;
+pub mod mutants;
+pub mod random;
+pub mod verdict;

@@ -1,0 +1,59 @@
+//! Opening what a fault left, and judging it.
+
+use crate::life::{ROOT, contents, options};
+use crate::model::{Model, State};
+use slotcask::{RecoveryReport, Store};
+use slotcask_io::SimDisk;
+use slotcask_io::sim::env_of;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What an opening came to.
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// What it holds.
+    pub state: State,
+    /// What recovery said.
+    pub report: RecoveryReport,
+}
+
+/// Opens the store on `disk` and reads it.
+///
+/// # Errors
+/// The error of the opening, or what contradicts itself. A panic is a contradiction.
+pub fn open(disk: &SimDisk, protected: bool) -> Result<Opened, Refused> {
+    let opened =
+        catch_unwind(AssertUnwindSafe(|| options(protected).open_in(env_of(99, disk), ROOT)));
+    let store = match opened {
+        Ok(Ok(store)) => store,
+        Ok(Err(error)) => return Err(Refused::Error(error.to_string())),
+        Err(_) => return Err(Refused::Contradiction("the opening panicked".to_owned())),
+    };
+    let state = contents(&store).map_err(Refused::Contradiction)?;
+    let report = store.recovery().clone();
+    Ok(Opened { store, state, report })
+}
+
+/// Why nothing could be read.
+#[derive(Debug)]
+pub enum Refused {
+    /// An error that the store named.
+    Error(String),
+    /// Something that must never be.
+    Contradiction(String),
+}
+
+/// Recovery after a legal crash must succeed and hold what the model asks for.
+///
+/// # Errors
+/// Describes the violation.
+pub fn judge(disk: &SimDisk, protected: bool, model: &Model) -> Result<Opened, String> {
+    match open(disk, protected) {
+        Ok(opened) => {
+            model.judge(&opened.state)?;
+            Ok(opened)
+        }
+        Err(Refused::Error(error)) => Err(format!("refused after a legal crash: {error}")),
+        Err(Refused::Contradiction(what)) => Err(what),
+    }
+}

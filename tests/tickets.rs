@@ -1,0 +1,143 @@
+//! Tickets: accepted now, durable later, asked for in every way there is.
+
+mod common;
+
+use common::{b, crash, reopen, store, table};
+use slotcask::{Error, Options, TableOptions};
+use slotcask_io::sim::{Fault, FaultError, OpFilter, OpKind};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+struct Unpark(std::thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[test]
+fn a_ticket_is_pending_until_somebody_flushes() {
+    let (store, disk) = store(1, 1);
+    let t = table(&store, "t");
+    let ticket = t.write(b(1), b(1)).unwrap();
+    assert!(!ticket.poll().unwrap());
+    assert_eq!(t.get(b(1)).unwrap().unwrap(), b(1));
+    assert_eq!(reopen(&crash(&disk), 1).unwrap().open_table("t").unwrap().get(b(1)).unwrap(), None);
+    ticket.clone().wait().unwrap();
+    assert!(ticket.poll().unwrap());
+    assert!(ticket.wait_timeout(Duration::ZERO).unwrap());
+    let other = t.write_delete(b(1)).unwrap();
+    assert!(other.sequence() > ticket.sequence());
+    assert!(!other.wait_timeout(Duration::ZERO).unwrap());
+    drop(ticket);
+    assert!(other.wait_timeout(Duration::from_secs(60)).unwrap());
+    assert!(reopen(&crash(&disk), 1).unwrap().open_table("t").unwrap().is_empty());
+}
+
+#[test]
+fn a_ticket_is_a_future_without_threads() {
+    let (store, disk) = store(2, 2);
+    let t = table(&store, "t");
+    for n in 0..50 {
+        block_on(t.write(b(n), b(n)).unwrap()).unwrap();
+    }
+    assert_eq!(reopen(&crash(&disk), 2).unwrap().open_table("t").unwrap().len(), 50);
+}
+
+#[test]
+fn tickets_are_futures_with_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Options::new()
+        .shards(2)
+        .log_size(4 << 20)
+        .huge_pages(false)
+        .flush_interval(Duration::from_secs(60))
+        .open(dir.path())
+        .unwrap();
+    let t = store.create_table("t", TableOptions::fixed(8, 8)).unwrap();
+    std::thread::scope(|scope| {
+        for writer in 0..4_u64 {
+            let t = t.clone();
+            scope.spawn(move || {
+                for n in 0..40 {
+                    let ticket = t.write(b(writer * 1000 + n), b(n)).unwrap();
+                    let (shard, sequence) = (ticket.shard(), ticket.sequence());
+                    block_on(ticket).unwrap();
+                    assert!(sequence > 0 && shard < 2);
+                }
+            });
+        }
+    });
+    assert_eq!(t.len(), 160);
+    // Dropped tickets take nothing back, and a ticket may outlive its store.
+    let last = t.write(b(9999), b(1)).unwrap();
+    drop(t.write(b(9998), b(1)).unwrap());
+    drop((t, store));
+    last.wait().unwrap();
+    let store = Options::new().open(dir.path()).unwrap();
+    assert_eq!(store.open_table("t").unwrap().len(), 162);
+}
+
+#[test]
+fn tickets_of_a_failed_shard_fail_in_every_way() {
+    let (store, disk) = store(3, 1);
+    let t = table(&store, "t");
+    let durable = t.write(b(0), b(0)).unwrap();
+    durable.clone().wait().unwrap();
+    let lost = t.write(b(1), b(1)).unwrap();
+    disk.inject(Fault::once(OpFilter::Kind(OpKind::Sync), 0, FaultError::Eio));
+    let is_poisoned = |error: Error| {
+        assert!(matches!(error, Error::Poisoned { shard: 0, .. }), "{error}");
+        common::assert_says(&error, &["shard 0", "open the store again"]);
+    };
+    is_poisoned(lost.clone().wait().unwrap_err());
+    is_poisoned(lost.poll().unwrap_err());
+    is_poisoned(lost.wait_timeout(Duration::from_secs(1)).unwrap_err());
+    is_poisoned(block_on(lost).unwrap_err());
+    is_poisoned(t.put(b(2), b(2)).unwrap_err());
+    is_poisoned(t.get_durable(b(1)).unwrap_err());
+    is_poisoned(store.checkpoint().unwrap_err());
+    durable.clone().wait().unwrap();
+    block_on(durable).unwrap();
+    assert_eq!(t.get_durable(b(0)).unwrap().unwrap(), b(0));
+    is_poisoned(store.close().unwrap_err());
+    assert_eq!(
+        reopen(&crash(&disk), 1).unwrap().open_table("t").unwrap().get(b(0)).unwrap().unwrap(),
+        b(0)
+    );
+}
+
+#[test]
+fn try_write_never_waits() {
+    let (store, _disk) = store(4, 1);
+    let t = table(&store, "t");
+    let mut refused = 0;
+    for n in 0..5000 {
+        match t.try_write(b(n % 50), b(n)) {
+            Ok(ticket) => drop(ticket),
+            Err(Error::WouldBlock) => {
+                refused += 1;
+                store.sync().unwrap();
+                store.poll().unwrap();
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(refused > 0);
+}
