@@ -53,7 +53,7 @@ fn closing_among_writers_that_wait_for_room_in_the_log() {
     // Whoever waits for a segment while the store is closed gets one afterwards, and must not use it.
     let dir = tempfile::tempdir().unwrap();
     let mut least = [0_u64; 3];
-    for round in 1..40_u64 {
+    for round in 1..25_u64 {
         let store = Options::new()
             .shards(1)
             .segment_size(16 << 10)
@@ -89,7 +89,7 @@ fn closing_among_writers_that_wait_for_room_in_the_log() {
                     })
                 })
                 .collect();
-            while started.load(Ordering::SeqCst) < 100 * round {
+            while started.load(Ordering::SeqCst) < 20 + 7 * round {
                 std::thread::yield_now();
             }
             store.close().unwrap();

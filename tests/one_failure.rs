@@ -58,10 +58,10 @@ fn run(at: u64, error: FaultError) -> bool {
 
 #[test]
 fn a_failing_device_takes_nothing_back() {
-    assert!((0..5000).any(|at| !run(at, FaultError::Eio)));
+    assert!((0..5000).step_by(3).any(|at| !run(at, FaultError::Eio)));
 }
 
 #[test]
 fn want_of_room_at_any_call_takes_nothing_back() {
-    assert!((0..5000).any(|at| !run(at, FaultError::Enospc)));
+    assert!((0..5000).step_by(3).any(|at| !run(at, FaultError::Enospc)));
 }

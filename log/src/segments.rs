@@ -320,13 +320,19 @@ impl<S> ShardLog<S> {
             // No room for the mark: the next opening takes it for an unclean stop, and loses nothing.
             return Ok(());
         }
-        while self.has_unflushed() && !self.commit.is_poisoned() {
-            self.flush_background();
+        let mut previous = 0;
+        // With the flush role in hand: a flush that somebody else has taken from the queue is written before the end is named.
+        while !self.commit.try_lead(|| {
+            while self.has_unflushed() && !self.commit.is_poisoned() {
+                self.flush_once();
+            }
+            previous = self.chain.lock().previous;
+        }) {
+            std::thread::yield_now();
         }
         if let Some(cause) = self.poison_cause() {
             return Err(LogError::Poisoned { cause });
         }
-        let previous = self.chain.lock().previous;
         let end = {
             let guard = self.lock();
             let writer = &guard.locked.writer;

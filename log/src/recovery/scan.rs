@@ -113,6 +113,7 @@ struct Walk<'a, V: LogVisitor> {
     facts: Facts,
     /// Path and offset where the chain ended, and why.
     stop: Option<(usize, u64, String)>,
+    buf: Option<AlignedBuf>,
 }
 
 /// Where later openings began again: what lies beyond is void.
@@ -199,6 +200,7 @@ impl Opening {
             },
             facts: Facts::default(),
             stop: None,
+            buf: None,
             opening: &*self,
             visitor,
         };
@@ -284,16 +286,24 @@ impl<V: LogVisitor> Walk<'_, V> {
                 SegmentEnd::At(..) | SegmentEnd::Void | SegmentEnd::Full => {}
             }
         }
-        for (at, offset) in open_end {
-            self.look_beyond(at, offset)?;
+        // Where the manifest says that the log was closed, and it ends right there, nothing can lie beyond.
+        let closed = self.opening.manifest.state.clean.is_some_and(|clean| {
+            clean.sequence == self.end.last_sequence && self.previous == Some(clean.flush_checksum)
+        });
+        if !closed {
+            for (at, offset) in open_end {
+                self.look_beyond(at, offset)?;
+            }
         }
         Ok(())
     }
 
-    fn bytes_of(&self, at: usize) -> SegmentBytes {
+    /// The bytes of a segment, in the one buffer that all of them are read into.
+    fn bytes_of(&mut self, at: usize) -> SegmentBytes {
         let segment = &self.opening.segments[at];
         let size = self.opening.config.segment_size as usize;
-        SegmentBytes { file: segment.file.clone(), bytes: AlignedBuf::zeroed(size), loaded: 0 }
+        let bytes = self.buf.take().unwrap_or_else(|| AlignedBuf::zeroed(size));
+        SegmentBytes { file: segment.file.clone(), bytes, loaded: 0 }
     }
 
     fn seed_of(&self, at: usize) -> Seed {
@@ -353,6 +363,17 @@ impl<V: LogVisitor> Walk<'_, V> {
 
     fn segment(&mut self, at: usize, limit: &Limit) -> Result<SegmentEnd, V::Error> {
         let mut bytes = self.bytes_of(at);
+        let end = self.flushes(at, limit, &mut bytes);
+        self.buf = Some(bytes.bytes);
+        end
+    }
+
+    fn flushes(
+        &mut self,
+        at: usize,
+        limit: &Limit,
+        bytes: &mut SegmentBytes,
+    ) -> Result<SegmentEnd, V::Error> {
         let seed = self.seed_of(at);
         let size = self.opening.config.segment_size;
         let mut offset = SEGMENT_DATA_OFFSET;

@@ -81,10 +81,14 @@ impl Opening {
         }
         let old = self.ident.dir.join(ShardFile::Manifest(self.manifest.generation).name());
         disk.rename(&old, &self.ident.dir.join(MANIFEST_SPARE))?;
-        let unused = self.segments.iter().filter(|segment| segment.first_sequence.is_none());
-        for generation in self.stale.iter().copied().chain(unused.map(|unused| unused.generation)) {
-            let from = self.ident.dir.join(ShardFile::Segment(generation).name());
-            disk.remove(&from)?;
+        for generation in &self.stale {
+            disk.remove(&self.ident.dir.join(ShardFile::Segment(*generation).name()))?;
+        }
+        // Segments that were ready and not used are zeroed files: spares again.
+        for unused in self.segments.iter().filter(|segment| segment.first_sequence.is_none()) {
+            let spare = ShardFile::Spare(unused.generation);
+            disk.rename(&unused.path, &self.ident.dir.join(spare.name()))?;
+            maintenance.spares.push(unused.generation);
         }
         while maintenance.files() >= u64::from(self.config.segment_count) {
             let Some(number) = maintenance.spares.pop() else { break };
