@@ -72,6 +72,14 @@ pub fn for_writing(dir: &Path, wait: Duration) -> Result<Store, Failure> {
     Ok(patiently(wait, || Options::new().create(false).open(dir))?)
 }
 
+/// Opens a store for writing, and creates it with default options where there is none and it may.
+///
+/// # Errors
+/// As the store says.
+pub fn for_loading(dir: &Path, may_create: bool, wait: Duration) -> Result<Store, Failure> {
+    Ok(patiently(wait, || Options::new().create(may_create).open(dir))?)
+}
+
 /// Opens a store that is there, for reading: without writing to it where that can be done, with a recovery when it was
 /// not closed cleanly.
 ///

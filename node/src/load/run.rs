@@ -19,7 +19,9 @@ const BATCH_BYTES_MAX: usize = 64 << 20;
 /// Loads the input into the table and reports, whatever happens on the way.
 pub fn run(args: &LoadArgs, output: &mut Output) -> Result<Exit, Failure> {
     let lines = Lines::open(args.file.as_deref())?;
-    let store = opening::for_writing(&args.at.dir, output.wait())?;
+    // Whoever says what the table is like wants it made, and the store with it.
+    let may_create = args.shape.lengths().is_some();
+    let store = opening::for_loading(&args.at.dir, may_create, output.wait())?;
     let (table, table_created) = open_table(args, &store)?;
     let encoding = match (output.is_hex(), args.escaped) {
         (true, _) => Encoding::Hex,
