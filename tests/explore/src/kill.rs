@@ -28,8 +28,16 @@ pub struct Tally {
 /// Cycles on one store before a fresh one is taken.
 const CYCLES_PER_STORE: u64 = 25;
 
+/// Opens the store; a killed process holds its lock until the kernel has done the last writes, some milliseconds.
 fn open(dir: &Path, durability: Durability) -> slotcask::Result<Store> {
-    Options::new().durability(durability).flush_interval(Duration::from_millis(5)).open(dir)
+    let options = Options::new().durability(durability).flush_interval(Duration::from_millis(5));
+    for _ in 0..5000 {
+        match options.clone().open(dir) {
+            Err(slotcask::Error::Locked { .. }) => std::thread::sleep(Duration::from_millis(2)),
+            other => return other,
+        }
+    }
+    options.open(dir)
 }
 
 /// The child: writes from `from` on until it is killed.
