@@ -1,11 +1,30 @@
-//! A limit on the size of files is an error of its kind. Unasked, the kernel would send SIGXFSZ, which kills this test.
+//! A limit on the size of files is an error of its kind. Unasked, the kernel would send SIGXFSZ, which kills a process.
+//! The limit covers every file of a process, the one that its output goes to as well, so a child with pipes takes it.
 
 use slotcask_io::{AlignedBuf, Disk, IoErrorKind, OpenMode, OsDisk, OsOptions, Write};
+use std::process::Command;
 
 const B: usize = 4096;
+const CHILD: &str = "SLOTCASK_TEST_LIMITED";
 
 #[test]
 fn a_write_past_the_limit_is_refused_and_the_process_lives() {
+    if std::env::var_os(CHILD).is_some() {
+        return write_past_the_limit();
+    }
+    let name = "a_write_past_the_limit_is_refused_and_the_process_lives";
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let said = [child.stdout, child.stderr]
+        .map(|text| String::from_utf8_lossy(&text).into_owned())
+        .concat();
+    assert!(child.status.success() && said.contains("1 passed"), "{}: {said}", child.status);
+}
+
+fn write_past_the_limit() {
     let dir = tempfile::tempdir().unwrap();
     let limit = libc::rlimit { rlim_cur: 4 * B as u64 + 100, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: `limit` is a valid rlimit that outlives the call.
