@@ -1,11 +1,12 @@
 //! Writing what has gathered. Called by whoever has the flush role, one at a time.
 
-use crate::gather::Gather;
+use crate::gather::Flight;
 use crate::shard::ShardLog;
 use slotcask_format::FORMAT_VERSION;
 use slotcask_format::flush::{FLUSH_MAGIC, FlushHeader, flush_seed};
 use slotcask_format::mutants;
 use slotcask_io::IoError;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
@@ -17,24 +18,34 @@ impl<S> ShardLog<S> {
         if self.commit.is_poisoned() {
             return;
         }
-        let Some(mut gather) = self.take_flush() else { return };
-        let last = gather.last_sequence();
+        let Some(flight) = self.take_flush() else { return };
+        let last = flight.last_sequence();
         if mutants::active("ack_before_sync") && last > self.durable() {
             self.commit.advance(last);
         }
         let started = self.env.clock.monotonic();
-        match self.write_flush(&mut gather) {
-            Ok(size) => {
+        match self.write_flush(&flight) {
+            Ok(()) => {
+                self.files.set_flushed(flight.generation, flight.offset + flight.size as u64);
                 if last > self.durable() {
                     self.commit.advance(last);
                 }
                 let elapsed = self.env.clock.monotonic().saturating_sub(started);
                 metrics::histogram!("slotcask_flush_seconds").record(elapsed.as_secs_f64());
-                metrics::histogram!("slotcask_flush_bytes").record(size as f64);
+                metrics::histogram!("slotcask_flush_bytes").record(flight.size as f64);
             }
-            Err(error) => self.poison(error.to_string()),
+            Err(error) => {
+                // The flush stays where readers find it: what it holds was served, and may not be on disk.
+                self.poison(error.to_string());
+                return;
+            }
         }
-        self.locked.lock().writer.give_buffer(gather.into_buf());
+        let mut locked = self.locked.lock();
+        locked.writer.in_flight = None;
+        // Who still reads from it keeps the buffer.
+        if let Ok(flight) = Arc::try_unwrap(flight) {
+            locked.writer.give_buffer(flight.into_buf());
+        }
     }
 
     /// Flushes until nothing is left that was appended before the call; returns false when someone else is flushing.
@@ -68,7 +79,7 @@ impl<S> ShardLog<S> {
         !self.locked.lock().writer.queue.is_empty()
     }
 
-    fn take_flush(&self) -> Option<Gather> {
+    fn take_flush(&self) -> Option<Arc<Flight>> {
         let mut locked = self.locked.lock();
         let writer = &mut locked.writer;
         writer.kicked = false;
@@ -82,48 +93,49 @@ impl<S> ShardLog<S> {
         writer.queued_bytes -= gather.size();
         // Under the shard lock, so that nobody whose record is in this flush can wait for the next one.
         self.commit.begin(gather.last_sequence());
+        let flight = Arc::new(gather.into_flight());
+        locked.writer.in_flight = Some(flight.clone());
         drop(locked);
-        Some(gather)
+        Some(flight)
     }
 
-    fn write_flush(&self, gather: &mut Gather) -> Result<usize, IoError> {
+    fn write_flush(&self, flight: &Flight) -> Result<(), IoError> {
         let mut chain = self.chain.lock();
         chain.time_floor_ms = chain.time_floor_ms.max(self.env.clock.wall_ms());
-        let seed = flush_seed(self.ident.store, self.ident.shard, gather.generation);
+        let seed = flush_seed(self.ident.store, self.ident.shard, flight.generation);
         let watermark = self.durable();
         let mut header = FlushHeader {
             checksum: U64::ZERO,
             body_checksum: U64::ZERO,
             magic: U32::new(FLUSH_MAGIC),
             version: U16::new(FORMAT_VERSION),
-            flags: U16::new(gather.flags),
-            generation: U64::new(gather.generation),
-            offset: U64::new(gather.offset),
-            first_sequence: U64::new(gather.first_sequence),
-            count: U32::new(gather.count),
-            length: U32::new(gather.payload_len() as u32),
-            epoch: U32::new(gather.epoch),
+            flags: U16::new(flight.flags),
+            generation: U64::new(flight.generation),
+            offset: U64::new(flight.offset),
+            first_sequence: U64::new(flight.first_sequence),
+            count: U32::new(flight.count),
+            length: U32::new(flight.payload_len() as u32),
+            epoch: U32::new(flight.epoch),
             reserved: U32::ZERO,
             durable_sequence: U64::new(watermark),
             manifest_sequence: U64::new(self.manifest_sequence.load(Ordering::Acquire)),
             previous: U64::new(chain.previous),
             time_floor_ms: U64::new(chain.time_floor_ms),
         };
-        let offset = gather.offset;
-        let file = gather.file.clone();
-        let bytes = gather.padded();
-        header.seal(seed, &bytes[FlushHeader::SIZE..]);
-        bytes[..FlushHeader::SIZE].copy_from_slice(header.as_bytes());
-        file.write_at(offset, bytes)?;
+        flight.seal(|bytes| {
+            header.seal(seed, &bytes[FlushHeader::SIZE..]);
+            bytes[..FlushHeader::SIZE].copy_from_slice(header.as_bytes());
+        });
+        flight.with_bytes(|bytes| flight.file.write_at(flight.offset, bytes))?;
         if !mutants::active("skip_log_sync") {
-            match file.sync() {
-                Err(_) if mutants::active("retry_failed_sync") => file.sync()?,
+            match flight.file.sync() {
+                Err(_) if mutants::active("retry_failed_sync") => flight.file.sync()?,
                 result => result?,
             }
         }
         chain.previous = header.checksum.get();
         chain.flushes += 1;
-        chain.bytes += bytes.len() as u64;
-        Ok(bytes.len())
+        chain.bytes += flight.size as u64;
+        Ok(())
     }
 }

@@ -104,6 +104,17 @@ impl<S> Guard<'_, S> {
         self.reserve_slowly(size, urgency)
     }
 
+    /// Generation and offset at which the next record will stand. Room for it was reserved.
+    ///
+    /// # Panics
+    /// When no room was reserved.
+    #[inline]
+    #[must_use]
+    pub fn next_place(&self) -> (u64, u64) {
+        let gather = self.locked.writer.gather.as_ref().expect("room was reserved");
+        (gather.generation, gather.end_offset())
+    }
+
     /// Appends a record and gives its sequence. Room for it was reserved.
     ///
     /// # Panics
@@ -283,6 +294,7 @@ impl Writer {
     fn roll(&mut self, segment_size: u64) {
         let next = self.prepared.pop_front().expect("callers look first");
         self.position += self.place.room as u64;
+        self.ends.insert(self.place.generation, self.place.offset);
         self.placed.push_back((next.generation, self.next_sequence));
         self.place = Place {
             generation: next.generation,

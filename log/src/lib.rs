@@ -11,6 +11,7 @@
 pub mod commit;
 mod config;
 mod error;
+mod files;
 mod flush;
 mod gather;
 mod guard;
@@ -22,6 +23,7 @@ mod sync;
 
 pub use config::{LogConfig, LogIdent};
 pub use error::{Cause, LogError, Refusal, Result};
+pub use files::Files;
 pub use guard::{Append, Guard, PACE_FROM_PERMILLE, Urgency};
 pub use manifest::ManifestScan;
 pub use segments::Preparation;

@@ -153,9 +153,17 @@ impl Maintenance {
     }
 
     /// Turns a segment that left the log into a spare, or removes it when there are enough files.
-    fn recycle(&mut self, env: &Env, ident: &LogIdent, generation: u64, segment_count: u32) {
+    /// One that somebody still reads from is removed too: its bytes must stay what they are.
+    fn recycle(
+        &mut self,
+        env: &Env,
+        ident: &LogIdent,
+        generation: u64,
+        segment_count: u32,
+        is_read: bool,
+    ) {
         let from = ident.dir.join(ShardFile::Segment(generation).name());
-        let result = if self.files() >= u64::from(segment_count) {
+        let result = if is_read || self.files() >= u64::from(segment_count) {
             env.disk.remove(&from)
         } else {
             let to = ident.dir.join(ShardFile::Spare(generation).name());
@@ -193,6 +201,7 @@ impl<S> ShardLog<S> {
             Ok(prepared) => {
                 maintenance.refused = None;
                 self.manifest_sequence.store(maintenance.manifest.sequence, Ordering::Release);
+                self.files.insert(prepared.generation, prepared.file.clone());
                 self.lock().locked.writer.prepared.push_back(prepared);
                 Ok(Preparation::Made)
             }
@@ -264,21 +273,30 @@ impl<S> ShardLog<S> {
         state.floor_sequence = first;
         if mutants::active("recycle_too_early") {
             for generation in &gone {
-                maintenance.recycle(&self.env, &self.ident, *generation, self.config.segment_count);
+                self.recycle(&mut maintenance, *generation);
             }
         }
         self.finish_commit(&mut maintenance, state)?;
         {
             let mut guard = self.lock();
             guard.locked.writer.placed.retain(|(generation, _)| *generation >= floor);
+            guard.locked.writer.ends.retain(|generation, _| *generation >= floor);
             self.note_fill(&guard.locked.writer);
         }
         if !mutants::active("recycle_too_early") {
             for generation in gone {
-                maintenance.recycle(&self.env, &self.ident, generation, self.config.segment_count);
+                self.recycle(&mut maintenance, generation);
             }
         }
         Ok(())
+    }
+
+    fn recycle(&self, maintenance: &mut Maintenance, generation: u64) {
+        // Out of the map first: whoever reads from it now has it already.
+        let is_read =
+            self.files.remove(generation).is_some_and(|file| Arc::strong_count(&file) > 1);
+        let segment_count = self.config.segment_count;
+        maintenance.recycle(&self.env, &self.ident, generation, segment_count, is_read);
     }
 
     /// Changes what the manifest says, without a checkpoint.

@@ -3,17 +3,18 @@
 use crate::commit::{Commit, WaitError};
 use crate::config::{LogConfig, LogIdent};
 use crate::error::{Cause, LogError, Result};
-use crate::gather::{Gather, Place};
+use crate::files::Files;
+use crate::gather::{Flight, Gather, Place};
 use crate::guard::Guard;
 use crate::segments::{Maintenance, Prepared};
 use parking_lot::Mutex;
 use slotcask_format::checksum::Seed;
 use slotcask_format::manifest::ManifestState;
 use slotcask_io::{AlignedBuf, Env};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub struct ShardLog<S> {
     /// Set once for each flush's worth of log that is placed while the log is rather full.
     pub(crate) pace_due: AtomicBool,
     pub(crate) kick: OnceLock<Kick>,
+    pub(crate) files: Files,
 }
 
 /// What the shard lock protects.
@@ -52,11 +54,15 @@ pub(crate) struct Writer {
     pub gather: Option<Gather>,
     pub queue: VecDeque<Gather>,
     pub queued_bytes: usize,
+    /// The flush that is being written; after a failure it stays.
+    pub in_flight: Option<Arc<Flight>>,
     /// Where the next flush goes.
     pub place: Place,
     pub prepared: VecDeque<Prepared>,
     /// Segments that hold flushes, oldest first, with the first sequence of each.
     pub placed: VecDeque<(u64, u64)>,
+    /// Where the last flush of each of them ends, except the one that is being written to.
+    pub ends: BTreeMap<u64, u64>,
     pub buffers: Vec<AlignedBuf>,
     /// Bytes of log ever placed; position of checkpoints.
     pub position: u64,
@@ -194,6 +200,39 @@ impl<S> ShardLog<S> {
     #[must_use]
     pub fn fill_permille(&self) -> u32 {
         self.fill.load(Ordering::Relaxed)
+    }
+
+    /// The files that records can be read from.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Appends to `out` up to `len` bytes that stand at `offset` of a segment, from the flushes that are not on disk yet.
+    /// False when they are on disk, or not there.
+    pub fn read_unflushed(
+        &self,
+        generation: u64,
+        offset: u64,
+        len: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if self.files.is_flushed(generation, offset) {
+            return false;
+        }
+        let flight = {
+            let locked = self.locked.lock();
+            let writer = &locked.writer;
+            let waiting = writer.queue.iter().chain(&writer.gather);
+            for gather in waiting {
+                if let Some(bytes) = gather.bytes_at(generation, offset, len) {
+                    out.extend_from_slice(bytes);
+                    return true;
+                }
+            }
+            writer.in_flight.clone()
+        };
+        flight.is_some_and(|flight| flight.copy_at(generation, offset, len, out))
     }
 
     /// True once for each flush's worth of log that was placed while the log was more than 85 % full: the writer that gets

@@ -10,6 +10,7 @@ use slotcask_format::record::{self, Record, RecordHeader};
 use slotcask_format::segment::SEGMENT_DATA_OFFSET;
 use slotcask_format::{BLOCK_SIZE, Reason, mutants};
 use slotcask_io::{AlignedBuf, File};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use zerocopy::FromBytes;
@@ -33,6 +34,20 @@ pub trait LogVisitor {
     /// # Errors
     /// Ends the scan.
     fn record(&mut self, record: &Record<'_>) -> Result<(), Self::Error>;
+
+    /// As [`LogVisitor::record`], which is called unless this is overridden, with the segment and the offset in it where the record stands.
+    ///
+    /// # Errors
+    /// Ends the scan.
+    fn record_at(
+        &mut self,
+        record: &Record<'_>,
+        generation: u64,
+        offset: u64,
+    ) -> Result<(), Self::Error> {
+        let _ = (generation, offset);
+        self.record(record)
+    }
 }
 
 /// What the scan found.
@@ -71,6 +86,8 @@ pub(crate) struct ScanEnd {
     pub pending: Vec<Pending>,
     /// First sequence of each segment that holds flushes.
     pub placed: Vec<(u64, u64)>,
+    /// Where the last accepted flush of each of them ends.
+    pub ends: BTreeMap<u64, u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -186,6 +203,7 @@ impl Opening {
                 epoch: state.epoch,
                 pending: Vec::new(),
                 placed: Vec::new(),
+                ends: BTreeMap::new(),
             },
             report: ScanReport {
                 row: Facts::default().row(),
@@ -428,6 +446,7 @@ impl<V: LogVisitor> Walk<'_, V> {
         if header.count.get() > 0 {
             self.end.pending.push(Pending { file: segment.file.clone(), header: *header });
         }
+        self.end.ends.insert(segment.generation, header.offset.get() + header.size() as u64);
         self.end.epoch = self.end.epoch.max(header.epoch.get());
         self.end.time_floor_ms = self.end.time_floor_ms.max(header.time_floor_ms.get());
         self.end.last_sequence = last;
@@ -441,7 +460,9 @@ impl<V: LogVisitor> Walk<'_, V> {
     fn records(&mut self, at: usize, header: &FlushHeader, body: &[u8]) -> Result<(), V::Error> {
         let path = &self.opening.segments[at].path;
         let bad = |reason: String| LogError::corrupt(path, header.offset.get(), reason);
-        let mut rest = &body[..header.length.get() as usize];
+        let generation = self.opening.segments[at].generation;
+        let length = header.length.get() as usize;
+        let mut rest = &body[..length];
         let mut sequence = header.first_sequence.get();
         while !rest.is_empty() {
             let (record, size) = record::decode_vouched(self.record_seed, rest)
@@ -451,7 +472,8 @@ impl<V: LogVisitor> Walk<'_, V> {
                     bad(format!("record {sequence} has sequence {}", record.sequence)).into()
                 );
             }
-            self.visitor.record(&record)?;
+            let at = header.offset.get() + (FlushHeader::SIZE + length - rest.len()) as u64;
+            self.visitor.record_at(&record, generation, at)?;
             self.report.records += 1;
             sequence += 1;
             rest = &rest[size..];

@@ -2,6 +2,7 @@
 
 use crate::commit::Commit;
 use crate::error::{LogError, Result};
+use crate::files::Files;
 use crate::gather::{Gather, Place};
 use crate::manifest::{MANIFEST_SPARE, Manifest};
 use crate::recovery::opening::{Opening, manifest_size};
@@ -19,6 +20,9 @@ use std::collections::VecDeque;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
+/// Told of records that are written again: state, record, generation, offset.
+pub type Moved<'a, S> = dyn FnMut(&mut S, &record::Record<'_>, u64, u64) + 'a;
+
 impl Opening {
     /// Writes what an opening writes and gives the log, with `state` behind its lock. After this everything that the scan
     /// accepted is durable.
@@ -29,6 +33,18 @@ impl Opening {
     /// # Panics
     /// When the log was not scanned.
     pub fn start<S>(self, state: S) -> Result<ShardLog<S>> {
+        self.start_with(state, &mut |_, _, _, _| {})
+    }
+
+    /// As [`Opening::start`]; `moved` gets the state and every record that is written again, with the segment and the offset in it
+    /// where it stands from now on.
+    ///
+    /// # Errors
+    /// As [`Opening::start`].
+    ///
+    /// # Panics
+    /// As [`Opening::start`].
+    pub fn start_with<S>(self, state: S, moved: &mut Moved<'_, S>) -> Result<ShardLog<S>> {
         let end = self.end.clone().expect("the log is scanned before it is started");
         let mut maintenance = self.fresh_manifest()?;
         self.collect_leftovers(&mut maintenance)?;
@@ -37,7 +53,7 @@ impl Opening {
             .map_err(|(error, _)| error)?;
         let redo = maintenance.state.redo_sequence;
         let log = self.assemble(state, &end, maintenance, &first);
-        log.write_restart(&end)?;
+        log.write_restart(&end, moved)?;
         tracing::debug!(shard = log.ident.shard, last = end.last_sequence, redo, "log started");
         Ok(log)
     }
@@ -117,6 +133,7 @@ impl Opening {
             gather: None,
             queue: VecDeque::new(),
             queued_bytes: 0,
+            in_flight: None,
             place: Place {
                 generation: first.generation,
                 file: first.file.clone(),
@@ -125,6 +142,7 @@ impl Opening {
             },
             prepared: VecDeque::new(),
             placed,
+            ends: end.ends.clone(),
             buffers: Vec::new(),
             position: 0,
             proven: begin,
@@ -134,6 +152,12 @@ impl Opening {
             Some(pending) if begin == end.watermark => pending.header.previous.get(),
             _ => end.previous,
         };
+        let files = Files::default();
+        for segment in self.segments.iter().filter(|segment| segment.first_sequence.is_some()) {
+            files.insert(segment.generation, segment.file.clone());
+        }
+        files.insert(first.generation, first.file.clone());
+        files.set_flushed(first.generation, SEGMENT_DATA_OFFSET);
         let log = ShardLog {
             record_seed: self.ident.record_seed(),
             env: self.env.clone(),
@@ -152,6 +176,7 @@ impl Opening {
             fill: AtomicU32::new(0),
             pace_due: AtomicBool::new(false),
             kick: OnceLock::new(),
+            files,
         };
         log.note_fill(&log.locked.lock().writer);
         log
@@ -160,11 +185,11 @@ impl Opening {
 
 impl<S> ShardLog<S> {
     /// The first flush of an opening: what was accepted above the watermark, again, or nothing.
-    fn write_restart(&self, end: &ScanEnd) -> Result<()> {
+    fn write_restart(&self, end: &ScanEnd, moved: &mut Moved<'_, S>) -> Result<()> {
         let records = pending_records(&end.pending)?;
         {
             let mut locked = self.locked.lock();
-            let writer = &mut locked.writer;
+            let Locked { writer, state } = &mut *locked;
             let size = (FlushHeader::SIZE + records.len()).max(self.config.gather_size);
             let buf = AlignedBuf::with_capacity(size);
             let mut gather = Gather::begin(buf, &writer.place, writer.next_sequence, writer.epoch);
@@ -185,6 +210,7 @@ impl<S> ShardLog<S> {
                             crate::error::LogError::corrupt(&self.ident.dir, 0, reason.to_string())
                         })?;
                     debug_assert_eq!(record.sequence, writer.next_sequence);
+                    moved(state, &record, gather.generation, gather.end_offset());
                     gather.append_encoded(&rest[..size]);
                     writer.next_sequence += 1;
                     rest = &rest[size..];

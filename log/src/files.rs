@@ -1,0 +1,54 @@
+//! The files that records can be read from, by generation: segments of the log, and what the rooms above keep of them.
+
+use parking_lot::RwLock;
+use slotcask_io::File;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Open files by generation. Whoever reads from one holds it open; a segment that somebody reads from is not used again.
+#[derive(Debug, Default)]
+pub struct Files {
+    by_generation: RwLock<BTreeMap<u64, Arc<dyn File>>>,
+    /// Everything in the log before this place is on disk: generation and offset as one number.
+    flushed: AtomicU64,
+}
+
+/// Bits of a place that are the offset in blocks of 8 bytes: segments are at most 1 GiB.
+const OFFSET_BITS: u32 = 28;
+
+const fn place(generation: u64, offset: u64) -> u64 {
+    generation << OFFSET_BITS | offset >> 3
+}
+
+impl Files {
+    /// The file, if it is one of the shard's.
+    #[must_use]
+    pub fn get(&self, generation: u64) -> Option<Arc<dyn File>> {
+        self.by_generation.read().get(&generation).cloned()
+    }
+
+    /// Adds a file.
+    pub fn insert(&self, generation: u64, file: Arc<dyn File>) {
+        self.by_generation.write().insert(generation, file);
+    }
+
+    /// Takes a file out. Who reads from it goes on reading.
+    pub fn remove(&self, generation: u64) -> Option<Arc<dyn File>> {
+        self.by_generation.write().remove(&generation)
+    }
+
+    /// The generations, ascending.
+    #[must_use]
+    pub fn generations(&self) -> Vec<u64> {
+        self.by_generation.read().keys().copied().collect()
+    }
+
+    pub(crate) fn set_flushed(&self, generation: u64, offset: u64) {
+        self.flushed.store(place(generation, offset), Ordering::Release);
+    }
+
+    pub(crate) fn is_flushed(&self, generation: u64, offset: u64) -> bool {
+        place(generation, offset) < self.flushed.load(Ordering::Acquire)
+    }
+}
