@@ -1,5 +1,6 @@
 //! Atomic batches on one shard, over all its tables.
 
+use crate::cask::{CaskOperation, CaskTable, place, reserve};
 use crate::error::{Error, Result};
 use crate::options::WriteOptions;
 use crate::shard::ShardState;
@@ -24,7 +25,13 @@ pub struct Batch {
 }
 
 #[derive(Debug)]
-struct Operation {
+enum Operation {
+    Fixed(FixedOperation),
+    Cask(CaskOperation),
+}
+
+#[derive(Debug)]
+struct FixedOperation {
     table: Table,
     hash: u64,
     key: Vec<u8>,
@@ -32,10 +39,109 @@ struct Operation {
     value: Option<Vec<u8>>,
 }
 
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for crate::table::Table {}
+    impl Sealed for crate::cask::CaskTable {}
+}
+
+/// A table that batches can write to: [`Table`] or [`CaskTable`].
+pub trait BatchTable: sealed::Sealed {
+    #[doc(hidden)]
+    fn stage(&self, batch: &mut Batch, key: &[u8], value: Option<&[u8]>) -> Result<()>;
+    #[doc(hidden)]
+    fn read(&self, batch: &Batch, key: &[u8]) -> Result<Option<Vec<u8>>>;
+}
+
+impl BatchTable for Table {
+    fn stage(&self, batch: &mut Batch, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        self.check_key(key)?;
+        if let Some(value) = value {
+            self.check_value(value)?;
+        }
+        let route = self.route(key);
+        batch.join(&self.store, route.shard)?;
+        batch.size += record_size(0, key.len(), value.map_or(0, <[u8]>::len));
+        batch.operations.push(Operation::Fixed(FixedOperation {
+            table: self.clone(),
+            hash: route.hash,
+            key: key.to_vec(),
+            value: value.map(<[u8]>::to_vec),
+        }));
+        Ok(())
+    }
+
+    fn read(&self, batch: &Batch, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        match batch.staged(self.shared.id, key) {
+            Some(value) => Ok(value.map(<[u8]>::to_vec)),
+            None => self.get(key),
+        }
+    }
+}
+
+impl BatchTable for CaskTable {
+    fn stage(&self, batch: &mut Batch, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        let operation = CaskOperation::new(self, key, value)?;
+        batch.join(&self.store, operation.route.shard)?;
+        batch.size += operation.size();
+        batch.operations.push(Operation::Cask(operation));
+        Ok(())
+    }
+
+    fn read(&self, batch: &Batch, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        match batch.staged(self.shared.id, key) {
+            Some(value) => Ok(value.map(<[u8]>::to_vec)),
+            None => self.get(key),
+        }
+    }
+}
+
+impl Operation {
+    fn table(&self) -> u32 {
+        match self {
+            Self::Fixed(operation) => operation.table.shared.id,
+            Self::Cask(operation) => operation.table.shared.id,
+        }
+    }
+
+    fn key(&self) -> &[u8] {
+        match self {
+            Self::Fixed(operation) => &operation.key,
+            Self::Cask(operation) => &operation.key,
+        }
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        match self {
+            Self::Fixed(operation) => operation.value.as_deref(),
+            Self::Cask(operation) => operation.value.as_deref(),
+        }
+    }
+
+    fn check_readable(&self) -> Result<()> {
+        match self {
+            Self::Fixed(operation) => operation.table.check_readable(),
+            Self::Cask(operation) => operation.table.check_readable(),
+        }
+    }
+
+    fn check_locked(
+        &self,
+        guard: &mut Guard<'_, ShardState>,
+    ) -> std::result::Result<(), Obstacle> {
+        match self {
+            Self::Fixed(operation) => operation.table.table_of(guard).map(drop),
+            Self::Cask(operation) => operation.table.check_locked(guard),
+        }
+    }
+}
+
 /// What an operation will do, decided before any of them is done.
 enum Step {
     Put { at: usize, slot: u32, existed: bool },
     Delete { at: usize, slot: u32 },
+    /// Of a cask table.
+    Cask { at: usize },
 }
 
 impl Store {
@@ -49,23 +155,37 @@ impl Batch {
     /// Adds a put.
     ///
     /// # Errors
-    /// [`Error::KeyLength`], [`Error::ValueLength`], [`Error::BatchOverShards`]; the batch stays as it was.
+    /// [`Error::KeyLength`], [`Error::ValueLength`], [`Error::KeyTooLong`], [`Error::ValueTooLong`], [`Error::BatchOverShards`]; the batch stays
+    /// as it was.
     pub fn put(
         &mut self,
-        table: &Table,
+        table: &impl BatchTable,
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
     ) -> Result<&mut Self> {
-        table.check_value(value.as_ref())?;
-        self.add(table, key.as_ref(), Some(value.as_ref()))
+        table.stage(self, key.as_ref(), Some(value.as_ref()))?;
+        Ok(self)
     }
 
-    /// Adds a delete.
+    /// Adds a delete. In a cask table it is logged whether the key is there or not.
     ///
     /// # Errors
     /// As [`Batch::put`].
-    pub fn delete(&mut self, table: &Table, key: impl AsRef<[u8]>) -> Result<&mut Self> {
-        self.add(table, key.as_ref(), None)
+    pub fn delete(
+        &mut self,
+        table: &impl BatchTable,
+        key: impl AsRef<[u8]>,
+    ) -> Result<&mut Self> {
+        table.stage(self, key.as_ref(), None)?;
+        Ok(self)
+    }
+
+    /// The value of `key` as it will be: what this batch holds for it, or else what the table holds now.
+    ///
+    /// # Errors
+    /// As [`Table::get`] and [`CaskTable::get`].
+    pub fn get(&self, table: &impl BatchTable, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        table.read(self, key.as_ref())
     }
 
     /// Number of operations.
@@ -101,11 +221,11 @@ impl Batch {
         if self.size > max {
             return Err(Error::BatchTooLarge { found: self.size, max });
         }
-        let table = &self.operations[0].table;
         for operation in &self.operations {
-            operation.table.check_readable()?;
+            operation.check_readable()?;
         }
-        let deadline = table.deadline(options);
+        let store = &self.store;
+        let deadline = options.timeout.map(|timeout| store.env.clock.monotonic() + timeout);
         let sequence = loop {
             let outcome = {
                 let mut guard = shard.lock();
@@ -113,56 +233,57 @@ impl Batch {
             };
             match outcome {
                 Ok(sequence) => break sequence,
-                Err(obstacle) => table.overcome(shard, obstacle, deadline)?,
+                Err(obstacle) => store.overcome(shard, obstacle, deadline)?,
             }
         };
-        table.finish(at, sequence, options, deadline)
+        store.finish(at, sequence, options, deadline)
     }
 
-    fn add(&mut self, table: &Table, key: &[u8], value: Option<&[u8]>) -> Result<&mut Self> {
-        table.check_key(key)?;
-        if !Arc::ptr_eq(&table.store, &self.store) {
+    /// Makes sure that a table's key belongs into this batch.
+    fn join(&mut self, store: &Arc<StoreInner>, shard: usize) -> Result<()> {
+        if !Arc::ptr_eq(store, &self.store) {
             return Err(Error::Options {
                 option: "batch",
                 reason: "the table belongs to another store".to_owned(),
             });
         }
         self.store.check_writable("write")?;
-        let route = table.route(key);
         match self.shard {
-            Some(first) if first != route.shard => {
-                return Err(Error::BatchOverShards {
-                    first: first as u32,
-                    second: route.shard as u32,
-                });
+            Some(first) if first != shard => {
+                Err(Error::BatchOverShards { first: first as u32, second: shard as u32 })
             }
-            _ => self.shard = Some(route.shard),
+            _ => {
+                self.shard = Some(shard);
+                Ok(())
+            }
         }
-        self.size += record_size(0, key.len(), value.map_or(0, <[u8]>::len));
-        let value = value.map(<[u8]>::to_vec);
-        self.operations.push(Operation {
-            table: table.clone(),
-            hash: route.hash,
-            key: key.to_vec(),
-            value,
-        });
-        Ok(self)
+    }
+
+    /// What this batch holds for a key: its last put, or `None` inside for a delete.
+    fn staged(&self, table: u32, key: &[u8]) -> Option<Option<&[u8]>> {
+        let mut newest = self.operations.iter().rev();
+        let found =
+            newest.find(|operation| operation.table() == table && operation.key() == key)?;
+        Some(found.value())
     }
 
     fn apply(&self, guard: &mut Guard<'_, ShardState>) -> std::result::Result<u64, Obstacle> {
-        let first = &self.operations[0].table;
         for operation in &self.operations {
-            operation.table.table_of(guard)?;
+            operation.check_locked(guard)?;
         }
         // All records of a batch go into one flush.
-        first.reserve(guard, self.size, Urgency::Normal)?;
+        reserve(guard, self.size, Urgency::Normal)?;
+        // Refused before anything is appended, should the keydirs be unable to point there.
+        place(guard, self.size)?;
         let mut reserved: Vec<(usize, u32)> = Vec::new();
         let steps = match self.plan(guard, &mut reserved) {
             Ok(steps) => steps,
             Err(obstacle) => {
                 // Back in reverse order, so that the free list is as it was.
                 for (at, slot) in reserved.into_iter().rev() {
-                    if let Ok(table) = self.operations[at].table.table_of(guard) {
+                    if let Operation::Fixed(operation) = &self.operations[at]
+                        && let Ok(table) = operation.table.table_of(guard)
+                    {
                         table.unreserve(slot);
                     }
                 }
@@ -182,35 +303,33 @@ impl Batch {
             }
             if number > 0 && mutants::active("split_batch") {
                 guard.split_flush();
-                let _ = first.reserve(guard, self.size, Urgency::Reserve);
+                let _ = reserve(guard, self.size, Urgency::Reserve);
             }
-            match *step {
-                Step::Put { at, slot, existed } => {
-                    let operation = &self.operations[at];
-                    let value = operation.value.as_deref().unwrap_or_default();
-                    sequence = operation.table.put_reserved(
-                        guard,
-                        operation.hash,
-                        &operation.key,
-                        value,
-                        slot,
-                        existed,
-                        flags,
-                    );
-                }
-                Step::Delete { at, slot } => {
-                    let operation = &self.operations[at];
-                    sequence = operation.table.delete_reserved(
-                        guard,
-                        operation.hash,
-                        &operation.key,
-                        slot,
-                        flags,
-                    );
-                }
-            }
+            sequence = self.step(guard, step, flags)?;
         }
         Ok(sequence)
+    }
+
+    fn step(
+        &self,
+        guard: &mut Guard<'_, ShardState>,
+        step: &Step,
+        flags: u8,
+    ) -> std::result::Result<u64, Obstacle> {
+        let (Step::Put { at, .. } | Step::Delete { at, .. } | Step::Cask { at }) = *step;
+        let operation = match &self.operations[at] {
+            Operation::Cask(operation) => return operation.apply(guard, flags),
+            Operation::Fixed(operation) => operation,
+        };
+        let (table, hash, key) = (&operation.table, operation.hash, &operation.key);
+        Ok(match *step {
+            Step::Put { slot, existed, .. } => {
+                let value = operation.value.as_deref().unwrap_or_default();
+                table.put_reserved(guard, hash, key, value, slot, existed, flags)
+            }
+            Step::Delete { slot, .. } => table.delete_reserved(guard, hash, key, slot, flags),
+            Step::Cask { .. } => unreachable!("cask operations were applied above"),
+        })
     }
 
     /// Decides what each operation does and reserves its slot. Later operations see earlier ones.
@@ -223,6 +342,13 @@ impl Batch {
         // Slot of each key as the operations so far leave it.
         let mut overlay: HashMap<(u32, &[u8]), Option<u32>> = HashMap::new();
         for (at, operation) in self.operations.iter().enumerate() {
+            let operation = match operation {
+                Operation::Fixed(operation) => operation,
+                Operation::Cask(_) => {
+                    steps.push(Step::Cask { at });
+                    continue;
+                }
+            };
             let table = &operation.table;
             let name = (table.shared.id, operation.key.as_slice());
             let found = match overlay.get(&name) {

@@ -151,7 +151,7 @@ impl Table {
                     self.finish(route.shard, sequence, &WriteOptions::default(), None)?;
                     return Ok(answer);
                 }
-                Err(obstacle) => self.overcome(shard, obstacle, None)?,
+                Err(obstacle) => self.store.overcome(shard, obstacle, None)?,
             }
         }
     }

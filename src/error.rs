@@ -1,5 +1,6 @@
 //! What can go wrong, named for the broken rule, with what to do about it.
 
+use slotcask_cask::CaskError;
 use slotcask_fixed::FixedError;
 use slotcask_io::{IoError, IoErrorKind};
 use slotcask_log::LogError;
@@ -31,6 +32,55 @@ pub enum Error {
         expected: usize,
         /// Length of this value, bytes.
         found: usize,
+    },
+    /// A key is longer than the table's longest.
+    #[error("table {table:?} has keys of at most {max} bytes, this one has {found}")]
+    KeyTooLong {
+        /// Table.
+        table: String,
+        /// Bytes of the longest key.
+        max: usize,
+        /// Bytes of this key.
+        found: usize,
+    },
+    /// A value is longer than the table's longest, or than what the log holds beside its key.
+    #[error(
+        "table {table:?} takes values of at most {max} bytes under this key, this one has {found}; split it, or create the store with larger log segments"
+    )]
+    ValueTooLong {
+        /// Table.
+        table: String,
+        /// Bytes of the longest value.
+        max: usize,
+        /// Bytes of this value.
+        found: usize,
+    },
+    /// A value was to vanish at once, or at a time that does not fit.
+    #[error(
+        "a time to live has to be at least a millisecond and end within the next 580 million years: the deadline would be {}, and it is {now_ms} ms since 1970",
+        deadline_ms.map_or_else(|| "none".to_owned(), |deadline| format!("{deadline} ms"))
+    )]
+    Deadline {
+        /// The deadline, milliseconds since 1970, if it fits.
+        deadline_ms: Option<u64>,
+        /// Now.
+        now_ms: u64,
+    },
+    /// A table is of another kind.
+    #[error("table {table:?} is a {found} table, not a {expected} table; open it as what it is")]
+    TableKind {
+        /// Table.
+        table: String,
+        /// What was asked for.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A limit of the format is reached.
+    #[error("{reason}; copy the tables to a new store")]
+    Limit {
+        /// Which.
+        reason: String,
     },
     /// A table is there with another schema.
     #[error(
@@ -268,6 +318,19 @@ impl Error {
             FixedError::Foreign { path, reason } => Self::Corrupt { path, at: 0, reason },
             FixedError::Newer { path, reason } => Self::NewerFormat { path, reason },
             other => Self::Memory { reason: other.to_string() },
+        }
+    }
+
+    pub(crate) fn of_cask(error: CaskError, shard: u32) -> Self {
+        match error {
+            CaskError::Io(error) => Self::of_io(error, shard),
+            CaskError::Corrupt { path, offset, reason } => Self::Corrupt { path, at: offset, reason },
+            CaskError::Newer { path, found, supported } => Self::NewerFormat {
+                path,
+                reason: format!("it has format version {found}, newer than {supported}"),
+            },
+            CaskError::Interrupted => Self::Closed,
+            other => Self::Limit { reason: other.to_string() },
         }
     }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod cask;
 mod conditional;
 mod error;
 mod fixed_map;
@@ -16,12 +17,14 @@ mod ticket;
 pub mod tools;
 mod write;
 
-pub use batch::Batch;
+pub use batch::{Batch, BatchTable};
+pub use cask::{CaskIter, CaskOptions, CaskTable};
 pub use error::{Error, Result};
 pub use fixed_map::{FixedKey, FixedMap, FixedMapIter, FixedValue};
 pub use iter::Iter;
 pub use options::{
-    Durability, LOG_SIZE_DEFAULT, Options, SLOT_COUNT_MAX_DEFAULT, TableOptions, WriteOptions,
+    Durability, LOG_SIZE_DEFAULT, Options, SLOT_COUNT_MAX_DEFAULT, TableOptions,
+    VALUE_CACHE_DEFAULT, WriteOptions,
 };
 pub use report::{RecoveryReport, ShardRecovery};
 pub use slotcask_format::StoreId;
@@ -35,6 +38,7 @@ const fn assert_send_sync<T: Send + Sync>() {}
 const _: () = {
     assert_send_sync::<Store>();
     assert_send_sync::<Table>();
+    assert_send_sync::<CaskTable>();
     assert_send_sync::<FixedMap<u64, u64>>();
     assert_send_sync::<Ticket>();
     assert_send_sync::<Error>();

@@ -43,6 +43,8 @@ pub struct Options {
     pub(crate) direct_io: bool,
     pub(crate) io_uring: bool,
     pub(crate) checkpoint_batch: usize,
+    pub(crate) value_cache: u64,
+    pub(crate) merge_rate: Option<u64>,
 }
 
 /// Bytes of log of a store, unless told otherwise.
@@ -66,6 +68,8 @@ impl Default for Options {
             direct_io: true,
             io_uring: true,
             checkpoint_batch: 1 << 20,
+            value_cache: VALUE_CACHE_DEFAULT,
+            merge_rate: None,
         }
     }
 }
@@ -183,6 +187,20 @@ impl Options {
         self
     }
 
+    /// Bytes of memory for values of cask tables that were read, over all shards; 0 for none. Default: 64 MiB.
+    #[must_use]
+    pub fn value_cache(mut self, bytes: u64) -> Self {
+        self.value_cache = bytes;
+        self
+    }
+
+    /// Most bytes that the merge of a shard reads in a second. Default: no limit.
+    #[must_use]
+    pub fn merge_rate(mut self, bytes_per_second: u64) -> Self {
+        self.merge_rate = Some(bytes_per_second.max(1));
+        self
+    }
+
     /// Opens the store in the directory `path`, or creates it.
     ///
     /// # Errors
@@ -278,6 +296,9 @@ pub struct TableOptions {
     pub(crate) slot_count_max: u32,
 }
 
+/// Bytes of values in memory, unless told otherwise.
+pub const VALUE_CACHE_DEFAULT: u64 = 64 << 20;
+
 /// Most slots of a table, unless told otherwise.
 pub const SLOT_COUNT_MAX_DEFAULT: u32 = 1 << 28;
 
@@ -341,6 +362,16 @@ impl TableOptions {
 pub struct WriteOptions {
     pub(crate) durability: Option<Durability>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) vanish: Option<Vanish>,
+}
+
+/// When a value vanishes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Vanish {
+    /// So long after it is written.
+    After(Duration),
+    /// At this time, milliseconds since 1970.
+    At(u64),
 }
 
 impl WriteOptions {
@@ -355,6 +386,37 @@ impl WriteOptions {
     pub const fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
         self
+    }
+
+    /// Has the value of a cask table vanish so long after it is written, in whole milliseconds. At once, for every read; its space is given
+    /// back later. A put without this lets the value stay.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.vanish = Some(Vanish::After(ttl));
+        self
+    }
+
+    /// Has the value of a cask table vanish at this time, in milliseconds since 1970.
+    #[must_use]
+    pub const fn deadline_ms(mut self, deadline_ms: u64) -> Self {
+        self.vanish = Some(Vanish::At(deadline_ms));
+        self
+    }
+
+    /// When a value that is written now with these options vanishes.
+    pub(crate) fn vanishes_at(&self, now_ms: impl FnOnce() -> u64) -> Result<Option<u64>> {
+        let Some(vanish) = self.vanish else { return Ok(None) };
+        let now = now_ms();
+        let deadline = match vanish {
+            Vanish::At(deadline) => Some(deadline),
+            Vanish::After(ttl) => {
+                u64::try_from(ttl.as_millis()).ok().filter(|ttl| *ttl > 0).and_then(|ttl| now.checked_add(ttl))
+            }
+        };
+        match deadline {
+            Some(deadline) if deadline > now && deadline < u64::MAX => Ok(Some(deadline)),
+            _ => Err(Error::Deadline { deadline_ms: deadline, now_ms: now }),
+        }
     }
 
     /// Longest time to wait, for room in the log and for durability together.

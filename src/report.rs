@@ -30,6 +30,8 @@ pub struct ShardRecovery {
     pub pages_restored: u64,
     /// Copies of file headers that were damaged; the other copy was used.
     pub headers_damaged: u64,
+    /// Hints of data files that were missing or damaged and were made anew.
+    pub hints_rebuilt: u64,
     /// Changes of the catalogue that were found on another shard and completed here.
     pub ddl_completed: u64,
     /// Rows of the recovery table, the deciding one last (see `docs/RECOVERY.md`).

@@ -6,14 +6,18 @@ mod worker;
 
 pub(crate) use worker::Worker;
 
+use crate::cask::{Expiry, Shelf, Usage};
 use crate::error::{Error, Result};
 use parking_lot::{Condvar, Mutex};
+use slotcask_cask::Keydir;
 use slotcask_fixed::FixedTable;
+use slotcask_format::history::History;
 use slotcask_format::manifest::{TableCheckpoint, TableState};
 use slotcask_format::schema::{Ddl, TableSchema};
 use slotcask_io::Env;
 use slotcask_log::{Guard, ShardLog};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -35,6 +39,12 @@ pub(crate) struct ShardState {
     /// Inserts since somebody looked whether a table has to grow.
     pub inserts: u32,
     pub counters: Counters,
+    /// The cask tables with keys on this shard, by id.
+    pub casks: BTreeMap<u32, Arc<Keydir>>,
+    /// What of each file is of use to them.
+    pub usage: Usage,
+    /// Which of their records vanish when.
+    pub expiry: Expiry,
 }
 
 /// One table in the catalogue of a shard.
@@ -51,6 +61,7 @@ pub(crate) struct Counters {
     pub puts: u64,
     pub deletes: u64,
     pub batches: u64,
+    pub expired: u64,
 }
 
 /// How the upkeep of a shard is done.
@@ -58,6 +69,8 @@ pub(crate) struct Counters {
 pub(crate) struct ShardOptions {
     pub flush_interval: Duration,
     pub background: bool,
+    /// Most bytes that merges read in a second.
+    pub merge_rate: Option<u64>,
 }
 
 /// One shard.
@@ -75,6 +88,29 @@ pub(crate) struct Shard {
     /// A future waits for a flush.
     pub flush_asked: AtomicBool,
     pub closed: AtomicBool,
+    /// The store is being closed: what takes long and can be left is left.
+    pub stopping: AtomicBool,
+    pub shelf: Arc<Shelf>,
+    pub timer: Arc<Timer>,
+    pub hash_seed: u64,
+    /// The epochs of the store.
+    pub history: Mutex<History>,
+}
+
+/// The time by which records vanish: never behind what the store has seen, and not moved by a clock that is set.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    /// Milliseconds since 1970 at the opening.
+    pub base_ms: u64,
+    /// Monotonic time then.
+    pub opened: Duration,
+}
+
+impl Timer {
+    pub(crate) fn now_ms(&self, env: &Env) -> u64 {
+        let elapsed = env.clock.monotonic().saturating_sub(self.opened);
+        self.base_ms.saturating_add(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 /// State of the upkeep.
@@ -94,6 +130,10 @@ pub(crate) struct UpkeepStats {
     pub checkpoints: u64,
     pub pages_written: u64,
     pub page_bytes_written: u64,
+    pub merges: u64,
+    pub merge_bytes_read: u64,
+    pub merge_bytes_written: u64,
+    pub tombstones_dropped: u64,
 }
 
 /// Wakes the shard's thread.

@@ -67,6 +67,26 @@ pub struct ShardStats {
     pub deletes: u64,
     /// Batches.
     pub batches: u64,
+    /// Keys of cask tables that were taken out because their deadline had passed.
+    pub expired: u64,
+    /// Files that hold records of cask tables, segments of the log included.
+    pub cask_files: u64,
+    /// Bytes in them that are of use; sizes of records are rounded up by an eighth at most.
+    pub cask_live_bytes: u64,
+    /// Bytes in them that a merge would win.
+    pub cask_dead_bytes: u64,
+    /// Bytes of values in the cache.
+    pub cache_bytes: u64,
+    /// Bytes of memory that deadlines take.
+    pub expiry_bytes: u64,
+    /// Merges of data files.
+    pub merges: u64,
+    /// Bytes that merges read.
+    pub merge_bytes_read: u64,
+    /// Bytes that merges wrote.
+    pub merge_bytes_written: u64,
+    /// Deletes and expiries that nothing needed any more.
+    pub tombstones_dropped: u64,
     /// Why the shard accepts no writes, if a failure poisoned it.
     pub poisoned: Option<String>,
     /// Why no log segment could be made, if none could.
@@ -85,14 +105,21 @@ pub struct Stats {
 
 impl Stats {
     pub(crate) fn of(store: &StoreInner) -> Self {
-        let tables = store.catalogue.lock().tables.values().map(|table| table.info()).collect();
+        let tables = store.catalogue.lock().infos();
         let shards = store
             .shards
             .iter()
             .map(|shard| {
                 let log = shard.log.status();
                 let upkeep = shard.upkeep_stats();
-                let counters = shard.lock().state().counters;
+                let (counters, data, expiry_bytes) = {
+                    let mut guard = shard.lock();
+                    let state = guard.state();
+                    let data = state.usage.all().fold((0, 0, 0), |(files, live, bytes), (_, used)| {
+                        (files + 1, live + used.live_bytes, bytes + used.bytes)
+                    });
+                    (state.counters, data, state.expiry.memory_bytes())
+                };
                 ShardStats {
                     shard: shard.id(),
                     last_sequence: log.last_sequence,
@@ -110,6 +137,16 @@ impl Stats {
                     puts: counters.puts,
                     deletes: counters.deletes,
                     batches: counters.batches,
+                    expired: counters.expired,
+                    cask_files: data.0,
+                    cask_live_bytes: data.1,
+                    cask_dead_bytes: data.2 - data.1,
+                    cache_bytes: shard.shelf.cache.bytes(),
+                    expiry_bytes,
+                    merges: upkeep.merges,
+                    merge_bytes_read: upkeep.merge_bytes_read,
+                    merge_bytes_written: upkeep.merge_bytes_written,
+                    tombstones_dropped: upkeep.tombstones_dropped,
                     poisoned: log.poisoned.map(|cause| cause.to_string()),
                     refused: log.refused.map(|error| error.to_string()),
                 }

@@ -12,10 +12,11 @@ pub(crate) use epoch::read_history;
 pub(crate) use open::context as open_context;
 pub(crate) use recover::{Redo, ShardContext, index_hash, is_on_shard};
 
+use crate::cask::Shelf;
 use crate::error::{Error, Result};
 use crate::options::{Durability, Options, TableOptions};
 use crate::report::RecoveryReport;
-use crate::shard::{Shard, Worker};
+use crate::shard::{Shard, Timer, Worker};
 use crate::stats::{Stats, TableInfo};
 use crate::table::Table;
 use catalogue::Catalogue;
@@ -48,6 +49,11 @@ pub(crate) struct StoreInner {
     pub read_only: bool,
     /// Seed of the in-memory hashes: secret, so that nobody can choose keys that collide.
     pub hash_seed: u64,
+    /// Most bytes of one record, or of one batch.
+    pub batch_len_max: usize,
+    pub timer: Arc<Timer>,
+    /// Where the records of cask tables are read, by shard.
+    pub shelves: Vec<Arc<Shelf>>,
     /// None of them in a store that is open for reading only.
     pub shards: Vec<Arc<Shard>>,
     pub catalogue: Mutex<Catalogue>,
@@ -145,6 +151,9 @@ impl Store {
         let found = self.inner.catalogue.lock().tables.get(name).cloned();
         match found {
             Some(shared) => Ok(Table::new(self.inner.clone(), shared)),
+            None if self.inner.catalogue.lock().casks.contains_key(name) => {
+                Err(Error::TableKind { table: name.to_owned(), expected: "fixed", found: "cask" })
+            }
             None => Err(Error::NoSuchTable { table: name.to_owned() }),
         }
     }
@@ -152,7 +161,7 @@ impl Store {
     /// All tables, by name.
     #[must_use]
     pub fn tables(&self) -> Vec<TableInfo> {
-        self.inner.catalogue.lock().tables.values().map(|shared| shared.info()).collect()
+        self.inner.catalogue.lock().infos()
     }
 
     /// Drops a table and gives its space back. Durable when this returns; handles to it answer [`Error::TableDropped`].
@@ -199,6 +208,21 @@ impl Store {
             shard.checkpoint(&mut upkeep, &mut || {})?;
         }
         Ok(())
+    }
+
+    /// Merges all data files of cask tables that hold anything dead, now. Done by the store itself as they fill with it.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`] when there is no room for the copies: nothing has changed then. [`Error::Poisoned`].
+    pub fn merge(&self) -> Result<bool> {
+        self.inner.check_writable("merge")?;
+        let mut done = false;
+        for shard in &self.inner.shards {
+            let _upkeep = shard.upkeep.lock();
+            self.inner.check_open()?;
+            done |= shard.merge_all()?;
+        }
+        Ok(done)
     }
 
     /// Ends the active log segment of every shard: what is written next goes to a fresh one.
@@ -273,6 +297,12 @@ impl StoreInner {
         refuse_in_update()
     }
 
+    /// Now, milliseconds since 1970: the time by which records vanish.
+    #[inline]
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.timer.now_ms(&self.env)
+    }
+
     /// Shard of a key in a hashed table.
     #[inline]
     pub(crate) fn route(&self, key: &[u8]) -> u32 {
@@ -296,6 +326,9 @@ impl StoreInner {
             for shard in &self.shards {
                 shard.lock().state().closed = true;
             }
+        }
+        for shard in &self.shards {
+            shard.stopping.store(true, Ordering::Relaxed);
         }
         for worker in self.workers.lock().iter_mut() {
             worker.stop();

@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use crate::options::{Durability, WriteOptions};
 use crate::shard::{Shard, ShardState};
+use crate::store::StoreInner;
 use crate::table::{GROUP, Route, Table};
 use crate::ticket::Ticket;
 use slotcask_fixed::{FixedError, FixedTable, SlotMeta};
@@ -192,7 +193,7 @@ impl Table {
                     }
                     return Ok(sequence);
                 }
-                Some(found) => self.overcome(shard, found, deadline)?,
+                Some(found) => self.store.overcome(shard, found, deadline)?,
             }
         }
     }
@@ -211,10 +212,7 @@ impl Table {
         options: &WriteOptions,
         deadline: Option<Duration>,
     ) -> Result<()> {
-        match options.durability.unwrap_or(self.store.durability) {
-            Durability::Buffered => Ok(()),
-            Durability::Sync => self.store.shards[shard].wait_durable(sequence, deadline),
-        }
+        self.store.finish(shard, sequence, options, deadline)
     }
 
     fn put_accept(
@@ -247,7 +245,7 @@ impl Table {
                     shard.bell.ring();
                     return Err(Error::WouldBlock);
                 }
-                Err(obstacle) => self.overcome(shard, obstacle, deadline)?,
+                Err(obstacle) => self.store.overcome(shard, obstacle, deadline)?,
             }
         }
     }
@@ -397,7 +395,7 @@ impl Table {
                 Ok(Some(sequence)) => return Ok((route.shard, sequence, true)),
                 // A delete that finds nothing is durable when what it saw is.
                 Ok(None) => return Ok((route.shard, shard.lock().last_sequence(), false)),
-                Err(obstacle) => self.overcome(shard, obstacle, deadline)?,
+                Err(obstacle) => self.store.overcome(shard, obstacle, deadline)?,
             }
         }
     }
@@ -446,6 +444,23 @@ impl Table {
         );
         sequence
     }
+}
+
+impl StoreInner {
+    /// Waits for durability if it was asked for.
+    #[inline]
+    pub(crate) fn finish(
+        &self,
+        shard: usize,
+        sequence: u64,
+        options: &WriteOptions,
+        deadline: Option<Duration>,
+    ) -> Result<()> {
+        match options.durability.unwrap_or(self.durability) {
+            Durability::Buffered => Ok(()),
+            Durability::Sync => self.shards[shard].wait_durable(sequence, deadline),
+        }
+    }
 
     /// Does, without the lock, what a write has to wait for. The write is tried again then.
     #[cold]
@@ -457,7 +472,7 @@ impl Table {
     ) -> Result<()> {
         match obstacle {
             Obstacle::Error(error) => Err(error),
-            Obstacle::Epoch => self.store.begin_epoch(),
+            Obstacle::Epoch => self.begin_epoch(),
             Obstacle::Slots => shard.grow().map(|_| ()),
             Obstacle::Log(refusal, prepared) => shard.relieve(refusal, prepared, deadline),
         }

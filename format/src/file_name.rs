@@ -38,6 +38,10 @@ pub enum ShardFile {
     Slots(u32),
     /// Page map of a table.
     Map(u32),
+    /// Data file of cask tables with this generation.
+    Data(u64),
+    /// Hint of the data file with this generation.
+    Hint(u64),
     /// Double-write area.
     DoubleWrite,
     /// A file that was being made.
@@ -54,6 +58,8 @@ impl ShardFile {
             Self::Manifest(generation) => format!("manifest-{generation:016}"),
             Self::Slots(table) => format!("table-{table:08}.slots"),
             Self::Map(table) => format!("table-{table:08}.map"),
+            Self::Data(generation) => format!("data-{generation:016}.cask"),
+            Self::Hint(generation) => format!("data-{generation:016}.hint"),
             Self::DoubleWrite => DOUBLE_WRITE.to_owned(),
             Self::Temporary => TEMPORARY.to_owned(),
         }
@@ -77,6 +83,12 @@ impl ShardFile {
                 Self::Segment(number(digits, 16)?)
             } else {
                 Self::Spare(number(rest.strip_suffix(".spare")?, 16)?)
+            }
+        } else if let Some(rest) = name.strip_prefix("data-") {
+            if let Some(digits) = rest.strip_suffix(".cask") {
+                Self::Data(number(digits, 16)?)
+            } else {
+                Self::Hint(number(rest.strip_suffix(".hint")?, 16)?)
             }
         } else if let Some(digits) = name.strip_prefix("manifest-") {
             Self::Manifest(number(digits, 16)?)

@@ -27,7 +27,9 @@ pub const FLUSH_RESTART: u16 = 1;
 pub const FLUSH_IDLE: u16 = 2;
 /// Written by a clean close.
 pub const FLUSH_CLOSE: u16 = 4;
-const FLAGS_KNOWN: u16 = FLUSH_RESTART | FLUSH_IDLE | FLUSH_CLOSE;
+/// Written by a merge: its records are copies, their sequences not dense.
+pub const FLUSH_MERGED: u16 = 8;
+const FLAGS_KNOWN: u16 = FLUSH_RESTART | FLUSH_IDLE | FLUSH_CLOSE | FLUSH_MERGED;
 
 layout! {
     /// Header of a flush, at a block boundary.
@@ -36,7 +38,7 @@ layout! {
         body_checksum: U64 = "XXH3-64 of everything behind the header up to the padded end; same seed",
         magic: U32 = "`SCFL`",
         version: U16 = "format version",
-        flags: U16 = "1 restart, 2 idle, 4 close",
+        flags: U16 = "1 restart, 2 idle, 4 close, 8 merged",
         generation: U64 = "generation of the segment",
         offset: U64 = "offset of this header in the segment, bytes",
         first_sequence: U64 = "sequence of the first record, or of the next one when there is none",

@@ -88,5 +88,8 @@ pub fn tables() -> Vec<Layout> {
         crate::slot::SlotHeader::LAYOUT,
         crate::page_map::MapBlockHeader::LAYOUT,
         crate::double_write::DoubleWriteHeader::LAYOUT,
+        crate::hint::HintHeader::LAYOUT,
+        crate::hint::HintTable::LAYOUT,
+        crate::hint::HintEntry::LAYOUT,
     ]
 }

@@ -15,6 +15,7 @@ pub mod checksum;
 pub mod double_write;
 pub mod file_name;
 pub mod flush;
+pub mod hint;
 pub mod history;
 pub mod layout;
 pub mod manifest;

@@ -86,6 +86,71 @@ pub struct CleanEnd {
     pub flush_checksum: u64,
 }
 
+/// Where a data file comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum DataOrigin {
+    /// A segment of the log, which keeps its name.
+    Sealed = 1,
+    /// A merge, or the evacuation of segments.
+    Merged = 2,
+}
+
+/// A file of cask records that is not part of the log any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataFileState {
+    /// Number of the file, of the segment that it was.
+    pub generation: u64,
+    /// Where it comes from.
+    pub origin: DataOrigin,
+    /// Offset behind its last frame.
+    pub end: u64,
+    /// Checksum of the header of its last frame.
+    pub frame_checksum: u64,
+    /// Records of cask tables in it.
+    pub records: u64,
+    /// Lowest sequence of them.
+    pub sequence_min: u64,
+    /// Highest sequence of them.
+    pub sequence_max: u64,
+    /// Lowest epoch of them.
+    pub epoch_min: u32,
+    /// Highest epoch of them.
+    pub epoch_max: u32,
+}
+
+impl DataFileState {
+    const SIZE: usize = 8 + 1 + 5 * 8 + 2 * 4;
+
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.generation).u8(self.origin as u8).u64(self.end).u64(self.frame_checksum);
+        out.u64(self.records).u64(self.sequence_min).u64(self.sequence_max);
+        out.u32(self.epoch_min).u32(self.epoch_max);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Reason> {
+        let generation = reader.u64()?;
+        let origin = match reader.u8()? {
+            1 => DataOrigin::Sealed,
+            2 => DataOrigin::Merged,
+            found => {
+                return Err(Reason::Unknown { what: "data file origin", found: u64::from(found) });
+            }
+        };
+        Ok(Self {
+            generation,
+            origin,
+            end: reader.u64()?,
+            frame_checksum: reader.u64()?,
+            records: reader.u64()?,
+            sequence_min: reader.u64()?,
+            sequence_max: reader.u64()?,
+            epoch_min: reader.u32()?,
+            epoch_max: reader.u32()?,
+        })
+    }
+}
+
 /// Everything that a shard needs to know before it reads its log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ManifestState {
@@ -119,6 +184,8 @@ pub struct ManifestState {
     pub table_last: u32,
     /// Tables, by id: ascending, none above `table_last`.
     pub tables: Vec<TableState>,
+    /// Data files of cask tables: ascending by generation, none above `generation_last`, none of them in `segments`.
+    pub data: Vec<DataFileState>,
 }
 
 impl ManifestState {
@@ -156,7 +223,10 @@ impl ManifestState {
             out.u32(table.table).bytes(&table.schema.encode()).u64(table.clear_sequence);
             out.u32(table.checkpoint.pages).u64(table.checkpoint.map_root);
         }
-        out.u32(0); // count of data files: cask tables
+        out.u32(self.data.len() as u32);
+        for file in &self.data {
+            file.encode(&mut out);
+        }
         out.finish()
     }
 
@@ -219,9 +289,21 @@ impl ManifestState {
                 checkpoint: TableCheckpoint { pages: reader.u32()?, map_root: reader.u64()? },
             });
         }
-        let files = reader.u32()?;
-        if files != 0 {
-            return Err(Reason::Unknown { what: "data files", found: u64::from(files) });
+        let count = reader.count("data files", DataFileState::SIZE)?;
+        for _ in 0..count {
+            let file = DataFileState::decode(&mut reader)?;
+            let before = state.data.last().map_or(0, |file| file.generation);
+            if file.generation <= before
+                || file.generation > state.generation_last
+                || state.segments.contains(&file.generation)
+            {
+                return Err(Reason::Range {
+                    what: "data file",
+                    found: file.generation,
+                    max: state.generation_last,
+                });
+            }
+            state.data.push(file);
         }
         reader.finish()?;
         Ok(state)

@@ -37,6 +37,17 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("delete_without_tombstone", "a delete leaves the slot on disk as it was"),
     ("forget_ddl_on_shard", "a catalogue change found on one shard is not completed on the others"),
     ("clear_keeps_slots", "recovery takes slots from before a clear"),
+    ("believe_hint", "a hint whose body does not match its checksum is accepted"),
+    ("drop_tombstone_early", "a merge drops deletes that older files still need"),
+    ("merge_copies_dead", "a merge copies records that nothing points to, and points to them"),
+    ("merge_skips_sync", "the output of a merge is not synced"),
+    ("merge_before_log", "a merge commits before the log that made its leavings dead is durable"),
+    ("expired_vanishes", "a merge leaves no expiry for an expired record"),
+    ("relocate_blindly", "a merge points keys to its copies although they were written meanwhile"),
+    ("load_lowest_sequence", "the oldest record of a key wins at the opening"),
+    ("restart_keeps_places", "keydirs are not told of records that the opening wrote again"),
+    ("clear_keeps_keys", "recovery takes keys of cask tables from before a clear"),
+    ("hint_of_another_file", "a hint is not compared with its data file"),
 ];
 
 #[cfg(slotcask_mutants)]

@@ -2,6 +2,7 @@
 
 use crate::bytes::{Reader, Writer};
 use crate::reason::Reason;
+use crate::record::{KEY_LEN_MAX, VALUE_LEN_MAX};
 use crate::superblock::SHARD_COUNT_MAX;
 
 /// Longest table name, in bytes.
@@ -10,6 +11,8 @@ pub const TABLE_NAME_LEN_MAX: usize = 255;
 pub const FIXED_VALUE_LEN_MAX: u32 = 1 << 20;
 /// Longest key of a fixed table, in bytes.
 pub const FIXED_KEY_LEN_MAX: u32 = 4096;
+/// What stands for the number of slots in the schema of a cask table.
+pub const CASK_SLOT_COUNT: u32 = 1;
 
 /// Kind of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +21,20 @@ pub const FIXED_KEY_LEN_MAX: u32 = 4096;
 pub enum TableKind {
     /// Fixed-size keys and values in slots.
     Fixed = 1,
+    /// Keys and values of any length, in the log and in data files.
+    Cask = 2,
+}
+
+impl TableKind {
+    /// The kind with this number.
+    #[must_use]
+    pub const fn from_u8(kind: u8) -> Option<Self> {
+        match kind {
+            1 => Some(Self::Fixed),
+            2 => Some(Self::Cask),
+            _ => None,
+        }
+    }
 }
 
 /// Where the keys of a table live.
@@ -38,13 +55,13 @@ pub struct TableSchema {
     pub kind: TableKind,
     /// Where its keys live.
     pub placement: Placement,
-    /// Bytes of a key.
+    /// Bytes of a key; of the longest one in a cask table.
     pub key_len: u32,
-    /// Bytes of a value.
+    /// Bytes of a value; of the longest one in a cask table.
     pub value_len: u32,
     /// True when slots carry a deadline.
     pub deadlines: bool,
-    /// Most slots over all shards.
+    /// Most slots over all shards; [`CASK_SLOT_COUNT`] in a cask table.
     pub slot_count_max: u32,
 }
 
@@ -117,13 +134,9 @@ impl TableSchema {
                 }
                 TAG_KIND => {
                     let number = item.u8()?;
-                    if number != TableKind::Fixed as u8 {
-                        return Err(Reason::Unknown {
-                            what: "table kind",
-                            found: u64::from(number),
-                        });
-                    }
-                    kind = Some(TableKind::Fixed);
+                    let known = TableKind::from_u8(number);
+                    let found = u64::from(number);
+                    kind = Some(known.ok_or(Reason::Unknown { what: "table kind", found })?);
                 }
                 TAG_PINNED => placement = Placement::Pinned(item.u8()?),
                 TAG_KEY_LEN => key_len = Some(item.u32()?),
@@ -171,6 +184,19 @@ impl TableSchema {
             && u32::from(shard) >= SHARD_COUNT_MAX
         {
             return range("pinned shard", u64::from(shard), u64::from(SHARD_COUNT_MAX - 1));
+        }
+        if self.kind == TableKind::Cask {
+            let (key, value) = (u64::from(self.key_len), u64::from(self.value_len));
+            return if key == 0 || key > KEY_LEN_MAX as u64 {
+                range("key length", key, KEY_LEN_MAX as u64)
+            } else if value > VALUE_LEN_MAX as u64 {
+                range("value length", value, VALUE_LEN_MAX as u64)
+            } else if self.slot_count_max != CASK_SLOT_COUNT || self.deadlines {
+                // Cask tables have no slots, and deadlines in any record.
+                range("slots of a cask table", u64::from(self.slot_count_max), 1)
+            } else {
+                None
+            };
         }
         if self.key_len == 0 || self.key_len > FIXED_KEY_LEN_MAX {
             return range("key length", u64::from(self.key_len), u64::from(FIXED_KEY_LEN_MAX));

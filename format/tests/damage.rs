@@ -7,7 +7,8 @@ use slotcask_format::Reason;
 use slotcask_format::superblock::Superblock;
 
 /// Structures that are covered by the checksum of what carries them.
-const BARE: [&str; 4] = ["extension", "manifest_state", "schema", "ddl"];
+const BARE: [&str; 6] =
+    ["extension", "manifest_state", "manifest_data", "schema", "cask_schema", "ddl"];
 
 fn flips(at: usize) -> impl Iterator<Item = u8> {
     // Every bit near the front, where the fields are; three patterns in the long bodies.

@@ -7,7 +7,7 @@
 use crate::config::LogIdent;
 use crate::error::{LogError, Result};
 use crate::manifest::Manifest;
-use crate::shard::ShardLog;
+use crate::shard::{ShardLog, Writer};
 use slotcask_format::file_name::ShardFile;
 use slotcask_format::manifest::{CleanEnd, ManifestState};
 use slotcask_format::mutants;
@@ -237,6 +237,20 @@ impl<S> ShardLog<S> {
         redo_sequence: u64,
         edit: impl FnOnce(&mut ManifestState),
     ) -> Result<()> {
+        self.commit_checkpoint_with(redo_sequence, edit, || {})
+    }
+
+    /// As [`ShardLog::commit_checkpoint`]; a segment that `edit` lists among the data files stays under its name. `committed` is called when
+    /// the manifest is durable and no segment has been touched yet.
+    ///
+    /// # Errors
+    /// As [`ShardLog::commit_checkpoint`].
+    pub fn commit_checkpoint_with(
+        &self,
+        redo_sequence: u64,
+        edit: impl FnOnce(&mut ManifestState),
+        committed: impl FnOnce(),
+    ) -> Result<()> {
         let mut maintenance = self.maintenance.lock();
         if let Some(cause) = self.poison_cause() {
             return Err(LogError::Poisoned { cause });
@@ -249,23 +263,10 @@ impl<S> ShardLog<S> {
         state.checkpoint += 1;
         state.durable_sequence = self.durable();
         state.time_floor_ms = state.time_floor_ms.max(self.env.clock.wall_ms());
-        let keep = if mutants::active("recycle_newest_checkpoint") {
-            state.redo_sequence
-        } else {
-            state.redo_sequence_before
-        };
         let (floor, first) = {
             let guard = self.lock();
             state.epoch = guard.epoch();
-            let placed = &guard.locked.writer.placed;
-            // The newest segment that begins at or before the first record still needed.
-            placed
-                .iter()
-                .rev()
-                .find(|(_, first)| *first <= keep)
-                .or(placed.front())
-                .copied()
-                .unwrap_or((0, 1))
+            guard.locked.writer.floor_for(keep_from(&state))
         };
         let gone: Vec<u64> =
             state.segments.iter().copied().filter(|generation| *generation < floor).collect();
@@ -276,7 +277,9 @@ impl<S> ShardLog<S> {
                 self.recycle(&mut maintenance, *generation);
             }
         }
+        let kept: Vec<u64> = state.data.iter().map(|file| file.generation).collect();
         self.finish_commit(&mut maintenance, state)?;
+        committed();
         {
             let mut guard = self.lock();
             guard.locked.writer.placed.retain(|(generation, _)| *generation >= floor);
@@ -284,11 +287,38 @@ impl<S> ShardLog<S> {
             self.note_fill(&guard.locked.writer);
         }
         if !mutants::active("recycle_too_early") {
-            for generation in gone {
+            for generation in gone.into_iter().filter(|generation| !kept.contains(generation)) {
                 self.recycle(&mut maintenance, generation);
             }
         }
         Ok(())
+    }
+
+    /// The segments that the next checkpoint will take out of the log, oldest first, with the offset where their last flush ends. Stays
+    /// true until the next checkpoint is committed.
+    #[must_use]
+    pub fn leaving(&self) -> Vec<(u64, u64)> {
+        let maintenance = self.maintenance.lock();
+        let mut state = maintenance.state.clone();
+        state.redo_sequence_before = state.redo_sequence;
+        let guard = self.lock();
+        let writer = &guard.locked.writer;
+        let (floor, _) = writer.floor_for(keep_from(&state));
+        let before = state.segments.iter().filter(|generation| **generation < floor);
+        before.filter_map(|generation| Some((*generation, *writer.ends.get(generation)?))).collect()
+    }
+
+    /// A generation for a file that is none of the log's segments; never given twice.
+    ///
+    /// # Errors
+    /// [`LogError::Poisoned`].
+    pub fn give_generation(&self) -> Result<u64> {
+        let mut maintenance = self.maintenance.lock();
+        if let Some(cause) = self.poison_cause() {
+            return Err(LogError::Poisoned { cause });
+        }
+        maintenance.state.generation_last += 1;
+        Ok(maintenance.state.generation_last)
     }
 
     fn recycle(&self, maintenance: &mut Maintenance, generation: u64) {
@@ -362,5 +392,22 @@ impl<S> ShardLog<S> {
             }
         };
         self.commit_state(|state| state.clean = Some(end))
+    }
+}
+
+/// The first sequence that the log keeps after the checkpoint that `state` is about to be.
+fn keep_from(state: &ManifestState) -> u64 {
+    if mutants::active("recycle_newest_checkpoint") {
+        state.redo_sequence
+    } else {
+        state.redo_sequence_before
+    }
+}
+
+impl Writer {
+    /// The newest segment that begins at or before `keep`, and its first sequence.
+    fn floor_for(&self, keep: u64) -> (u64, u64) {
+        let found = self.placed.iter().rev().find(|(_, first)| *first <= keep);
+        found.or(self.placed.front()).copied().unwrap_or((0, 1))
     }
 }

@@ -38,7 +38,7 @@ pub struct ShardLog<S> {
     /// Set once for each flush's worth of log that is placed while the log is rather full.
     pub(crate) pace_due: AtomicBool,
     pub(crate) kick: OnceLock<Kick>,
-    pub(crate) files: Files,
+    pub(crate) files: Arc<Files>,
 }
 
 /// What the shard lock protects.
@@ -204,7 +204,7 @@ impl<S> ShardLog<S> {
 
     /// The files that records can be read from.
     #[must_use]
-    pub fn files(&self) -> &Files {
+    pub fn files(&self) -> &Arc<Files> {
         &self.files
     }
 

@@ -65,6 +65,19 @@ impl Shard {
             }
             return Err(error);
         }
+        // Records of cask tables in the segments that leave the log find another place first.
+        let leaving = match self.leave_log() {
+            Ok(leaving) => leaving,
+            Err(error) => {
+                let mut guard = self.lock();
+                for (table, result) in finished {
+                    if let Some(table) = guard.state().table(table) {
+                        table.checkpoint_failed(result);
+                    }
+                }
+                return Err(error);
+            }
+        };
         // Everything that the pages hold is in the log durably, so is everything before the redo point.
         let last = self.lock().last_sequence();
         self.wait_durable(last.min(redo - 1), None)?;
@@ -78,11 +91,19 @@ impl Shard {
             }
             (state.table_states(), state.ddl.clone(), state.table_last)
         };
-        let committed = self.log.commit_checkpoint(redo, |state| {
-            state.tables = states;
-            state.ddl = ddl;
-            state.table_last = table_last;
-        });
+        let committed = self.log.commit_checkpoint_with(
+            redo,
+            |state| {
+                state.tables = states;
+                state.ddl = ddl;
+                state.table_last = table_last;
+                self.list_leaving(&leaving, state);
+            },
+            || self.left_log(&leaving),
+        );
+        if committed.is_err() {
+            self.leave_failed(&leaving);
+        }
         let mut guard = self.lock();
         match committed {
             Ok(()) => {

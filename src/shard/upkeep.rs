@@ -185,6 +185,15 @@ impl Shard {
             let _ = self.prepare();
             done = true;
         }
+        if idle {
+            done |= self.expire_due()?;
+        }
+        match self.merge_if_due() {
+            Ok(merged) => done |= merged,
+            // Merges go on when there is room again.
+            Err(error) if error.is_out_of_resources() => {}
+            Err(error) => return Err(error),
+        }
         drop(upkeep);
         match self.log.poison_cause() {
             Some(cause) => Err(self.poisoned(&cause)),

@@ -3,15 +3,17 @@
 //! A change is a record in every shard's log with one number. It is acknowledged when it is durable on all shards; an opening
 //! that finds it on some shards completes it on the others before the store serves.
 
+use crate::cask::CaskShared;
 use crate::error::{Error, Result};
 use crate::shard::{CatalogueEntry, Shard};
 use crate::stats::TableInfo;
 use crate::store::StoreInner;
 use crate::store::recover::is_on_shard;
+use slotcask_cask::Keydir;
 use slotcask_fixed::{FixedOptions, FixedTable, GrowthOptions, ShardIdent, SlotBudget, SlotReader};
 use slotcask_format::mutants;
 use slotcask_format::record::{RecordKind, SLOT_NONE, record_size};
-use slotcask_format::schema::{Ddl, DdlAction, Placement, TableSchema};
+use slotcask_format::schema::{Ddl, DdlAction, Placement, TableKind, TableSchema};
 use slotcask_format::slot::SlotLayout;
 use slotcask_log::{Append, Urgency};
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
     pub tables: BTreeMap<String, Arc<TableShared>>,
+    pub casks: BTreeMap<String, Arc<CaskShared>>,
     pub table_last: u32,
     pub ddl_last: u64,
     /// A change failed on the way: no more of them until the next opening.
@@ -92,18 +95,7 @@ impl StoreInner {
         let mut catalogue = self.catalogue.lock();
         self.check_open()?;
         catalogue.check()?;
-        if catalogue.tables.contains_key(&schema.name) {
-            return Err(Error::TableExists { table: schema.name });
-        }
-        if let Placement::Pinned(shard) = schema.placement
-            && u32::from(shard) >= self.shard_count
-        {
-            let reason = format!(
-                "it is pinned to shard {shard}, and the store has {} shards",
-                self.shard_count
-            );
-            return Err(Error::Schema { table: schema.name, reason });
-        }
+        self.check_new(&catalogue, &schema)?;
         let id = catalogue.table_last + 1;
         let budget = SlotBudget::new(&schema);
         let ddl = Ddl {
@@ -124,10 +116,56 @@ impl StoreInner {
         let mut tables = tables.into_iter();
         self.change(&mut catalogue, &ddl, |shard, state_of| {
             let table = tables.next().flatten();
-            state_of.apply_create(shard, &ddl, &schema, table);
+            state_of.apply_create(shard, &ddl, &schema, New::Fixed(table));
         })?;
         let shared = Arc::new(TableShared::new(id, schema, budget, readers));
         catalogue.tables.insert(shared.schema.name.clone(), shared.clone());
+        Ok(shared)
+    }
+
+    fn check_new(&self, catalogue: &Catalogue, schema: &TableSchema) -> Result<()> {
+        let name = &schema.name;
+        if catalogue.tables.contains_key(name) || catalogue.casks.contains_key(name) {
+            return Err(Error::TableExists { table: name.clone() });
+        }
+        if let Placement::Pinned(shard) = schema.placement
+            && u32::from(shard) >= self.shard_count
+        {
+            let reason = format!(
+                "it is pinned to shard {shard}, and the store has {} shards",
+                self.shard_count
+            );
+            return Err(Error::Schema { table: name.clone(), reason });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn create_cask(&self, schema: TableSchema) -> Result<Arc<CaskShared>> {
+        let mut catalogue = self.catalogue.lock();
+        self.check_open()?;
+        catalogue.check()?;
+        self.check_new(&catalogue, &schema)?;
+        let id = catalogue.table_last + 1;
+        let ddl = Ddl {
+            number: catalogue.ddl_last + 1,
+            table: id,
+            action: DdlAction::Create(schema.clone()),
+        };
+        let keydirs: Vec<Option<Arc<Keydir>>> = self
+            .shards
+            .iter()
+            .map(|shard| is_on_shard(&schema, shard.number).then(Arc::default))
+            .collect();
+        // An id is never used twice, even if the change below is interrupted.
+        catalogue.table_last = id;
+        let mut new = keydirs.iter().cloned();
+        self.change(&mut catalogue, &ddl, |shard, state_of| {
+            let keydir = new.next().flatten();
+            state_of.apply_create(shard, &ddl, &schema, New::Cask(keydir));
+        })?;
+        let shared =
+            Arc::new(CaskShared { id, schema, keydirs, dropped: AtomicBool::new(false) });
+        catalogue.casks.insert(shared.schema.name.clone(), shared.clone());
         Ok(shared)
     }
 
@@ -135,19 +173,21 @@ impl StoreInner {
         let mut catalogue = self.catalogue.lock();
         self.check_open()?;
         catalogue.check()?;
-        let Some(shared) = catalogue.tables.get(name).cloned() else {
-            return Err(Error::NoSuchTable { table: name.to_owned() });
-        };
-        let ddl = Ddl { number: catalogue.ddl_last + 1, table: shared.id, action: DdlAction::Drop };
+        let id = catalogue.id_of(name)?;
+        let ddl = Ddl { number: catalogue.ddl_last + 1, table: id, action: DdlAction::Drop };
         let changed = self.change(&mut catalogue, &ddl, |_, state_of| state_of.apply_drop(&ddl));
         if changed.is_ok() || catalogue.interrupted.is_some() {
             // Refused before any shard logged it, the table stays as it was.
-            shared.dropped.store(true, Ordering::Release);
-            catalogue.tables.remove(name);
+            if let Some(shared) = catalogue.tables.remove(name) {
+                shared.dropped.store(true, Ordering::Release);
+            }
+            if let Some(shared) = catalogue.casks.remove(name) {
+                shared.dropped.store(true, Ordering::Release);
+            }
         }
         changed?;
         for shard in &self.shards {
-            shard.forget_table(shared.id)?;
+            shard.forget_table(id)?;
         }
         Ok(())
     }
@@ -156,11 +196,8 @@ impl StoreInner {
         let mut catalogue = self.catalogue.lock();
         self.check_open()?;
         catalogue.check()?;
-        let Some(shared) = catalogue.tables.get(name).cloned() else {
-            return Err(Error::NoSuchTable { table: name.to_owned() });
-        };
-        let ddl =
-            Ddl { number: catalogue.ddl_last + 1, table: shared.id, action: DdlAction::Clear };
+        let id = catalogue.id_of(name)?;
+        let ddl = Ddl { number: catalogue.ddl_last + 1, table: id, action: DdlAction::Clear };
         self.change(&mut catalogue, &ddl, |_, state_of| state_of.apply_clear(&ddl))
     }
 
@@ -242,11 +279,14 @@ impl StoreInner {
         self.begin_epoch()?;
         for shard in &behind {
             let mut table = match &newest.action {
+                DdlAction::Create(schema) if schema.kind == TableKind::Cask => {
+                    New::Cask(is_on_shard(schema, shard.number).then(Arc::default))
+                }
                 DdlAction::Create(schema) => {
                     let budget = self.budget_of(newest.table, schema);
-                    self.new_table(shard, newest.table, schema, &budget)?
+                    New::Fixed(self.new_table(shard, newest.table, schema, &budget)?)
                 }
-                DdlAction::Drop | DdlAction::Clear => None,
+                DdlAction::Drop | DdlAction::Clear => New::Fixed(None),
             };
             let sequence = shard.log_ddl(&newest, &mut |state| match &newest.action {
                 DdlAction::Create(schema) => {
@@ -284,14 +324,59 @@ impl StoreInner {
                 TableShared::new(shared.id, shared.schema.clone(), shared.budget.clone(), readers);
             catalogue.tables.insert(name, Arc::new(fresh));
         }
+        let names: Vec<String> = catalogue.casks.keys().cloned().collect();
+        for name in names {
+            let shared = catalogue.casks[&name].clone();
+            let (id, schema) = (shared.id, shared.schema.clone());
+            let keydirs = self
+                .shards
+                .iter()
+                .map(|shard| shard.lock().state_ref().casks.get(&id).cloned())
+                .collect();
+            let fresh = CaskShared { id, schema, keydirs, dropped: AtomicBool::new(false) };
+            catalogue.casks.insert(name, Arc::new(fresh));
+        }
     }
 }
 
 impl Catalogue {
+    /// All tables, by name.
+    pub(crate) fn infos(&self) -> Vec<TableInfo> {
+        let fixed = self.tables.values().map(|shared| shared.info());
+        let mut infos: Vec<TableInfo> =
+            fixed.chain(self.casks.values().map(|shared| shared.info())).collect();
+        infos.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        infos
+    }
+
+    fn id_of(&self, name: &str) -> Result<u32> {
+        let fixed = self.tables.get(name).map(|shared| shared.id);
+        fixed
+            .or_else(|| self.casks.get(name).map(|shared| shared.id))
+            .ok_or_else(|| Error::NoSuchTable { table: name.to_owned() })
+    }
+
     fn check(&self) -> Result<()> {
         match &self.interrupted {
             None => Ok(()),
             Some(cause) => Err(Error::CatalogueInterrupted { cause: cause.clone() }),
+        }
+    }
+}
+
+/// What a new table has on a shard.
+pub(crate) enum New {
+    /// Slots, if keys lie on the shard.
+    Fixed(Option<FixedTable>),
+    /// A keydir, if keys lie on the shard.
+    Cask(Option<Arc<Keydir>>),
+}
+
+impl New {
+    fn take(&mut self) -> Self {
+        match self {
+            Self::Fixed(table) => Self::Fixed(table.take()),
+            Self::Cask(keydir) => Self::Cask(keydir.take()),
         }
     }
 }
@@ -308,9 +393,13 @@ impl Applying<'_> {
         shard: &Shard,
         ddl: &Ddl,
         schema: &TableSchema,
-        table: Option<FixedTable>,
+        new: New,
     ) {
-        debug_assert_eq!(table.is_some(), is_on_shard(schema, shard.number));
+        let there = match &new {
+            New::Fixed(table) => table.is_some(),
+            New::Cask(keydir) => keydir.is_some(),
+        };
+        debug_assert_eq!(there, is_on_shard(schema, shard.number));
         let entry = CatalogueEntry {
             schema: schema.clone(),
             clear_sequence: 0,
@@ -318,13 +407,22 @@ impl Applying<'_> {
         };
         self.state.catalogue.insert(ddl.table, entry);
         self.state.table_last = self.state.table_last.max(ddl.table);
-        self.state.set_table(ddl.table, table);
+        match new {
+            New::Fixed(table) => self.state.set_table(ddl.table, table),
+            New::Cask(Some(keydir)) => {
+                self.state.casks.insert(ddl.table, keydir);
+            }
+            New::Cask(None) => {}
+        }
         self.state.ddl = Some(ddl.clone());
     }
 
     fn apply_drop(&mut self, ddl: &Ddl) {
         self.state.catalogue.remove(&ddl.table);
         self.state.set_table(ddl.table, None);
+        if let Some(keydir) = self.state.casks.remove(&ddl.table) {
+            crate::cask::forget(&keydir, &mut self.state.usage);
+        }
         self.state.ddl = Some(ddl.clone());
     }
 
@@ -335,6 +433,9 @@ impl Applying<'_> {
         }
         if let Some(table) = self.state.table(ddl.table) {
             table.clear(sequence);
+        }
+        if let Some(keydir) = self.state.casks.get(&ddl.table).cloned() {
+            crate::cask::forget(&keydir, &mut self.state.usage);
         }
         self.state.ddl = Some(ddl.clone());
     }

@@ -38,6 +38,7 @@ impl StoreInner {
         state.history = history;
         state.pending = None;
         for shard in &self.shards {
+            *shard.history.lock() = state.history.clone();
             let mut guard = shard.lock();
             if !mutants::active("reissue_sequence") {
                 guard.set_epoch(number);

@@ -1,9 +1,10 @@
 //! Opening a store.
 
+use crate::cask::CaskShared;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::report::RecoveryReport;
-use crate::shard::{Shard, ShardOptions, Worker};
+use crate::shard::{Shard, ShardOptions, Timer, Worker};
 use crate::store::catalogue::{Catalogue, TableShared};
 use crate::store::create::{self, Found, look};
 use crate::store::epoch::{EpochState, read_history};
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 use slotcask_format::StoreId;
 use slotcask_format::file_name::LOCK;
 use slotcask_format::history::{EpochKind, History};
+use slotcask_format::schema::TableKind;
 use slotcask_format::superblock::{FEATURE_TORN_PAGE_PROTECTION, Superblock};
 use slotcask_io::{Env, FileLock, IoErrorKind};
 use slotcask_log::LogConfig;
@@ -95,7 +97,14 @@ impl Store {
         } else {
             EpochKind::Recovered
         };
-        let (catalogue, shards) = assemble(&env, &options, &context, opened);
+        // Time goes on from the latest that the store has seen.
+        let floor = opened.iter().map(|shard| shard.time_floor_ms).max().unwrap_or(0);
+        let timer = Arc::new(Timer {
+            base_ms: env.clock.wall_ms().max(floor),
+            opened: env.clock.monotonic(),
+        });
+        let shelves = opened.iter().map(|shard| shard.shelf.clone()).collect();
+        let (catalogue, shards) = assemble(&env, &options, &context, opened, &timer);
         let mut inner = StoreInner {
             root: root.to_owned(),
             id,
@@ -105,6 +114,9 @@ impl Store {
             durability: options.durability,
             read_only: options.read_only,
             hash_seed: context.hash_seed,
+            batch_len_max: context.log.batch_len_max(),
+            timer,
+            shelves,
             shards,
             catalogue: Mutex::new(catalogue),
             epoch: Mutex::new(EpochState { history, pending: Some(kind) }),
@@ -183,6 +195,7 @@ pub(crate) fn context(
             != 0,
         huge_pages: options.huge_pages,
         checkpoint_batch: options.checkpoint_batch,
+        value_cache: options.value_cache / u64::from(superblock.shard_count.get().max(1)),
         read_only: options.read_only,
         small: superblock.segment_size.get() < 1 << 20,
         budgets: Budgets::default(),
@@ -227,6 +240,7 @@ fn assemble(
     options: &Options,
     context: &ShardContext,
     opened: Vec<OpenedShard>,
+    timer: &Arc<Timer>,
 ) -> (Catalogue, Vec<Arc<Shard>>) {
     let mut catalogue = Catalogue::default();
     for shard in &opened {
@@ -237,6 +251,15 @@ fn assemble(
     // A change that not all shards have is completed before the store serves; the shards that have it decide.
     let newest = opened.iter().max_by_key(|shard| shard.ddl.as_ref().map_or(0, |ddl| ddl.number));
     for (id, schema) in newest.map(|shard| shard.schemas.clone()).unwrap_or_default() {
+        if schema.kind == TableKind::Cask {
+            let keydirs = opened.iter().map(|shard| shard.keydirs.get(&id).cloned()).collect();
+            let name = schema.name.clone();
+            let dropped = AtomicBool::new(false);
+            catalogue
+                .casks
+                .insert(name, Arc::new(CaskShared { id, schema, keydirs, dropped }));
+            continue;
+        }
         let readers = opened.iter().map(|shard| shard.readers.get(&id).cloned()).collect();
         let budget = context.budgets.of(id, &schema);
         catalogue
@@ -254,12 +277,18 @@ fn assemble(
                 options: ShardOptions {
                     flush_interval: options.flush_interval,
                     background: options.background,
+                    merge_rate: options.merge_rate,
                 },
                 upkeep: Mutex::default(),
                 figures: Mutex::default(),
                 bell: crate::shard::Bell::default(),
                 flush_asked: AtomicBool::new(false),
                 closed: AtomicBool::new(false),
+                stopping: AtomicBool::new(false),
+                shelf: shard.shelf,
+                timer: timer.clone(),
+                hash_seed: context.hash_seed,
+                history: Mutex::new(context.history.clone()),
             }))
         })
         .collect();

@@ -1,22 +1,25 @@
 //! Opening one shard: manifest, slot files, redo from the log, the first writes.
 
+use crate::cask::{CaskRedo, Shelf};
 use crate::error::{Error, Result};
 use crate::report::ShardRecovery;
 use crate::shard::{CatalogueEntry, ShardState};
 use parking_lot::Mutex;
+use slotcask_cask::{Cache, CaskIdent, Keydir};
 use slotcask_fixed::{
     FixedOptions, FixedTable, GrowthOptions, Loading, ShardIdent, SlotBudget, SlotReader,
 };
 use slotcask_format::StoreId;
 use slotcask_format::file_name::ShardFile;
+use slotcask_format::hint::HintTables;
 use slotcask_format::history::History;
-use slotcask_format::manifest::TableState;
+use slotcask_format::manifest::{DataFileState, TableState};
 use slotcask_format::mutants;
 use slotcask_format::record::{Record, RecordKind};
-use slotcask_format::schema::{Ddl, DdlAction, Placement, TableSchema};
-use slotcask_io::Env;
+use slotcask_format::schema::{Ddl, DdlAction, Placement, TableKind, TableSchema};
+use slotcask_io::{Env, File};
 use slotcask_log::recovery::{LogVisitor, Opening, ScanReport};
-use slotcask_log::{LogConfig, LogError, LogIdent, ShardLog};
+use slotcask_log::{Files, LogConfig, LogError, LogIdent, ShardLog};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +37,8 @@ pub(crate) struct ShardContext {
     pub torn_page_protection: bool,
     pub huge_pages: bool,
     pub checkpoint_batch: usize,
+    /// Bytes of values in memory, a shard.
+    pub value_cache: u64,
     pub read_only: bool,
     /// A store of tests: files grow by little.
     pub small: bool,
@@ -55,6 +60,9 @@ pub(crate) struct OpenedShard {
     /// None when the store is open for reading only.
     pub log: Option<ShardLog<ShardState>>,
     pub readers: HashMap<u32, Arc<SlotReader>>,
+    pub keydirs: BTreeMap<u32, Arc<Keydir>>,
+    pub shelf: Arc<Shelf>,
+    pub time_floor_ms: u64,
     pub schemas: BTreeMap<u32, TableSchema>,
     pub ddl: Option<Ddl>,
     pub table_last: u32,
@@ -74,6 +82,32 @@ impl ShardContext {
             torn_page_protection: self.torn_page_protection,
             growth,
             batch_bytes: self.checkpoint_batch,
+        }
+    }
+
+    pub(crate) fn cask_ident(&self, shard: u8) -> CaskIdent {
+        let ident = self.ident(shard);
+        CaskIdent { store: ident.store, shard, dir: ident.dir }
+    }
+
+    /// A record of the log was written again at another place.
+    fn moved(&self, shard: u8, state: &mut ShardState, record: &Record<'_>, place: (u64, u64)) {
+        let Some(keydir) = state.casks.get(&record.table) else { return };
+        let cleared = state.catalogue.get(&record.table).map_or(0, |entry| entry.clear_sequence);
+        let known =
+            matches!(record.kind, RecordKind::Put | RecordKind::Delete | RecordKind::Expire);
+        if !known
+            || record.sequence <= cleared
+            || !self.history.holds(shard, record.epoch, record.sequence)
+            || mutants::active("restart_keeps_places")
+        {
+            return;
+        }
+        let ShardState { usage, expiry, .. } = state;
+        if let Err(error) =
+            crate::cask::apply(keydir, usage, expiry, self.hash_seed, record, place)
+        {
+            tracing::error!(%error, "a record cannot be pointed to where it stands now");
         }
     }
 
@@ -103,6 +137,9 @@ pub(crate) struct ReadShard {
     state: ShardState,
     clean: bool,
     report: ShardRecovery,
+    time_floor_ms: u64,
+    data: Vec<(u64, Arc<dyn File>)>,
+    rebuilt: Vec<(DataFileState, HintTables)>,
 }
 
 /// Reads one shard and decides whether it can be taken.
@@ -121,7 +158,7 @@ pub(crate) fn read_shard(context: &ShardContext, number: u8) -> Result<ReadShard
         ..ShardRecovery::default()
     };
     let mut redo = Redo::load(context, number, &opening, &mut report)?;
-    let scan = opening.scan(redo.redo_sequence, &mut redo)?;
+    let scan = opening.scan(redo.scan_from, &mut redo)?;
     if let Some(cut) =
         context.history.epochs.last().and_then(|epoch| epoch.cuts.get(usize::from(number)))
         && scan.last_sequence < *cut
@@ -134,28 +171,73 @@ pub(crate) fn read_shard(context: &ShardContext, number: u8) -> Result<ReadShard
     }
     fill_report(&mut report, &scan);
     report.void_slots += redo.void_records;
+    let data = std::mem::take(&mut redo.cask.files);
+    let rebuilt = std::mem::take(&mut redo.cask.rebuilt);
+    report.hints_rebuilt = rebuilt.len() as u64;
     let state = redo.finish(&scan, &mut report)?;
-    Ok(ReadShard { number, opening, state, clean, report })
+    let time_floor_ms = scan.time_floor_ms;
+    Ok(ReadShard { number, opening, state, clean, report, time_floor_ms, data, rebuilt })
 }
 
 /// Does the first writes of a shard, once all shards of the store are known to be whole.
 pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<OpenedShard> {
-    let ReadShard { number, opening, state, clean, report } = read;
+    let ReadShard { number, opening, state, clean, report, time_floor_ms, data, rebuilt } = read;
     let of_log = |error| Error::of_log(error, u32::from(number));
     let readers =
         state.tables.iter().flatten().map(|table| (table.table(), table.reader())).collect();
     let schemas = state.catalogue.iter().map(|(id, entry)| (*id, entry.schema.clone())).collect();
     let (ddl, table_last) = (state.ddl.clone(), state.table_last);
+    let keydirs = state.casks.clone();
+    let ident = context.ident(number);
+    let mut files = Arc::new(Files::default());
     let log = if context.read_only {
+        for (generation, file) in opening.segment_files() {
+            files.insert(generation, file);
+        }
         None
     } else {
         let keep: BTreeSet<u32> =
             state.tables.iter().flatten().map(|table| table.table()).collect();
-        let log = opening.start(state).map_err(of_log)?;
+        let log = opening
+            .start_with(state, &mut |state, record, generation, offset| {
+                context.moved(number, state, record, (generation, offset));
+            })
+            .map_err(of_log)?;
         sweep_tables(context, &log, &keep)?;
+        files = log.files().clone();
+        let cask_ident = context.cask_ident(number);
+        for (state, hint) in &rebuilt {
+            if let Err(error) =
+                slotcask_cask::write_hint(&context.env, &cask_ident, state, hint)
+            {
+                // Derived: the next opening makes it anew.
+                tracing::warn!(%error, "a hint could not be written");
+            }
+        }
         Some(log)
     };
-    Ok(OpenedShard { log, readers, schemas, ddl, table_last, clean, report })
+    for (generation, file) in data {
+        files.insert(generation, file);
+    }
+    let shelf = Arc::new(Shelf {
+        shard: u32::from(number),
+        seed: ident.record_seed(),
+        dir: ident.dir,
+        files,
+        cache: Cache::new(context.value_cache),
+    });
+    Ok(OpenedShard {
+        log,
+        readers,
+        keydirs,
+        shelf,
+        time_floor_ms,
+        schemas,
+        ddl,
+        table_last,
+        clean,
+        report,
+    })
 }
 
 fn fill_report(report: &mut ShardRecovery, scan: &ScanReport) {
@@ -206,6 +288,9 @@ pub(crate) struct Redo<'a> {
     context: &'a ShardContext,
     ident: LogIdent,
     pub redo_sequence: u64,
+    /// First sequence that the scan has to give: cask tables need all of the log.
+    pub scan_from: u64,
+    cask: CaskRedo,
     loadings: BTreeMap<u32, Loading>,
     catalogue: BTreeMap<u32, CatalogueEntry>,
     ddl: Option<Ddl>,
@@ -227,7 +312,9 @@ impl<'a> Redo<'a> {
         let on_shard: Vec<TableState> = manifest
             .tables
             .iter()
-            .filter(|table| is_on_shard(&table.schema, number))
+            .filter(|table| {
+                table.schema.kind == TableKind::Fixed && is_on_shard(&table.schema, number)
+            })
             .cloned()
             .collect();
         if context.torn_page_protection && !context.read_only {
@@ -240,8 +327,28 @@ impl<'a> Redo<'a> {
             .map_err(|error| Error::of_fixed(error, u32::from(number), ""))?;
             report.pages_restored = u64::from(restored.pages_restored);
         }
+        let on_shard_ids: BTreeSet<u32> = manifest
+            .tables
+            .iter()
+            .filter(|table| is_on_shard(&table.schema, number))
+            .map(|table| table.table)
+            .collect();
+        let cask = CaskRedo::load(
+            &context.env,
+            &context.cask_ident(number),
+            manifest,
+            context.hash_seed,
+            &|epoch, sequence| context.history.holds(number, epoch, sequence),
+            &|table| on_shard_ids.contains(&table),
+        )?;
         let mut redo = Self {
             context,
+            scan_from: if cask.keydirs.is_empty() {
+                manifest.redo_sequence
+            } else {
+                manifest.floor_sequence.min(manifest.redo_sequence)
+            },
+            cask,
             redo_sequence: manifest.redo_sequence,
             loadings: BTreeMap::new(),
             catalogue: BTreeMap::new(),
@@ -291,7 +398,11 @@ impl<'a> Redo<'a> {
         match &ddl.action {
             DdlAction::Create(schema) => {
                 self.table_last = self.table_last.max(ddl.table);
-                if is_on_shard(schema, self.ident.shard) {
+                if schema.kind == TableKind::Cask {
+                    if is_on_shard(schema, self.ident.shard) {
+                        self.cask.keydirs.insert(ddl.table, Arc::default());
+                    }
+                } else if is_on_shard(schema, self.ident.shard) {
                     let loading = Loading::create_missing(
                         &self.context.env,
                         &self.ident.dir,
@@ -314,11 +425,16 @@ impl<'a> Redo<'a> {
             }
             DdlAction::Drop => {
                 self.loadings.remove(&ddl.table);
+                self.cask.clear(ddl.table);
+                self.cask.keydirs.remove(&ddl.table);
                 self.catalogue.remove(&ddl.table);
             }
             DdlAction::Clear => {
                 if let Some(entry) = self.catalogue.get_mut(&ddl.table) {
                     entry.clear_sequence = record.sequence;
+                }
+                if !mutants::active("clear_keeps_keys") {
+                    self.cask.clear(ddl.table);
                 }
                 if let Some(loading) = self.loadings.get_mut(&ddl.table)
                     && !mutants::active("clear_keeps_slots")
@@ -337,6 +453,9 @@ impl<'a> Redo<'a> {
             catalogue: self.catalogue,
             ddl: self.ddl,
             table_last: self.table_last,
+            casks: self.cask.keydirs,
+            usage: self.cask.usage,
+            expiry: self.cask.expiry,
             ..ShardState::default()
         };
         let seed = self.context.hash_seed;
@@ -372,6 +491,25 @@ impl From<LogError> for Error {
 impl LogVisitor for Redo<'_> {
     type Error = Error;
 
+    fn record_at(&mut self, record: &Record<'_>, generation: u64, offset: u64) -> Result<()> {
+        let cask = self.cask.keydirs.contains_key(&record.table)
+            && matches!(record.kind, RecordKind::Put | RecordKind::Delete | RecordKind::Expire);
+        if !cask {
+            return self.record(record);
+        }
+        let cleared = self.catalogue.get(&record.table).map_or(0, |entry| entry.clear_sequence);
+        if record.sequence <= cleared {
+            return Ok(());
+        }
+        if record.epoch > self.context.history.last()
+            || !self.context.history.holds(self.ident.shard, record.epoch, record.sequence)
+        {
+            // Judged, and refused or counted, as every record is.
+            return self.record(record);
+        }
+        self.cask.apply(record, generation, offset)
+    }
+
     fn record(&mut self, record: &Record<'_>) -> Result<()> {
         if record.sequence < self.redo_sequence {
             return Ok(());
@@ -397,7 +535,7 @@ impl LogVisitor for Redo<'_> {
                     Some(loading) => {
                         loading.apply(record).map_err(|error| Error::of_fixed(error, shard, ""))
                     }
-                    // The table was dropped later, and the manifest knows.
+                    // The table was dropped later, and the manifest knows; or it has no keys on this shard.
                     None if record.table <= self.table_last
                         && !self.catalogue.contains_key(&record.table) =>
                     {

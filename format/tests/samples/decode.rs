@@ -1,10 +1,13 @@
 //! Reads a sample as its owner would, and repairs the checksums of a changed one.
 
-use super::{FLUSH_OFFSET, GENERATION, MANIFEST_OFFSET, MAP_BLOCK, SEGMENT_SIZE, SHARD, SLOT};
+use super::{
+    FLUSH_OFFSET, GENERATION, HINT, MANIFEST_OFFSET, MAP_BLOCK, SEGMENT_SIZE, SHARD, SLOT,
+};
 use super::{STORE, TABLE, slot_file_header, slot_layout};
 use slotcask_format::checksum::{Seed, StoreId};
 use slotcask_format::double_write::{self, DoubleWriteHeader, double_write_seed};
 use slotcask_format::flush::{FlushHeader, flush_seed};
+use slotcask_format::hint::{HINT_MAGIC, HintHeader, decode_hint};
 use slotcask_format::history::{HISTORY_MAGIC, History};
 use slotcask_format::manifest::{
     MANIFEST_MAGIC, ManifestHeader, ManifestRecordHeader, ManifestState, decode_record,
@@ -39,8 +42,9 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<String, Reason> {
             let (header, state, size) = decode_record(seed, MANIFEST_OFFSET, bytes)?;
             show(Ok((header, ManifestState::decode(state)?, size)))
         }
-        "manifest_state" => show(ManifestState::decode(bytes)),
-        "schema" => show(TableSchema::decode(bytes)),
+        "manifest_state" | "manifest_data" => show(ManifestState::decode(bytes)),
+        "hint" => show(decode_hint(&HINT, bytes)),
+        "schema" | "cask_schema" => show(TableSchema::decode(bytes)),
         "ddl" => show(Ddl::decode(bytes)),
         "slot_file_header" => slot_file(SLOT_FILE_MAGIC, bytes),
         "map_file_header" => slot_file(MAP_FILE_MAGIC, bytes),
@@ -154,6 +158,13 @@ pub fn seal(name: &str, bytes: &mut [u8]) {
         }
         "double_write" => {
             header(double_write_seed(STORE, SHARD), &mut bytes[..DoubleWriteHeader::SIZE + 8]);
+        }
+        "hint" => {
+            let seed = Seed::store(STORE).narrow(HINT_MAGIC, u64::from(SHARD));
+            let seed = seed.narrow(HINT_MAGIC, GENERATION);
+            let body = seed.checksum(&bytes[HintHeader::SIZE..]);
+            bytes[56..64].copy_from_slice(&body.to_le_bytes());
+            header(seed, &mut bytes[..HintHeader::SIZE]);
         }
         name => panic!("no checksum in {name}"),
     }

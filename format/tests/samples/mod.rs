@@ -13,18 +13,19 @@ use slotcask_format::block::BLOCK_SIZE;
 use slotcask_format::checksum::StoreId;
 use slotcask_format::double_write::{self, DoubleWriteHeader};
 use slotcask_format::flush::{FLUSH_MAGIC, FLUSH_RESTART, FlushHeader, flush_seed};
+use slotcask_format::hint::{HintEntry, HintHeader, HintIdent, HintTable, encode_hint};
 use slotcask_format::history::{Epoch, EpochKind, History, HistoryHeader};
 use slotcask_format::layout::Layout;
 use slotcask_format::manifest::{
-    CleanEnd, ManifestHeader, ManifestRecordHeader, ManifestState, TableCheckpoint, TableState,
-    encode_record, manifest_seed,
+    CleanEnd, DataFileState, DataOrigin, ManifestHeader, ManifestRecordHeader, ManifestState,
+    TableCheckpoint, TableState, encode_record, manifest_seed,
 };
 use slotcask_format::page_map::{MapBlockHeader, encode_map_block, map_seed};
 use slotcask_format::record::{
     FLAG_BATCH, FLAG_BATCH_FIRST, FLAG_BATCH_LAST, Record, RecordHeader, RecordKind, SLOT_NONE,
     deadline_extension, record_seed,
 };
-use slotcask_format::schema::{Ddl, DdlAction, Placement, TableKind, TableSchema};
+use slotcask_format::schema::{CASK_SLOT_COUNT, Ddl, DdlAction, Placement, TableKind, TableSchema};
 use slotcask_format::segment::SegmentHeader;
 use slotcask_format::slot::{
     SlotHeader, SlotImage, SlotKind, SlotLayout, encode_slot, seal_slot, slot_seed,
@@ -156,7 +157,79 @@ pub fn all() -> Vec<Golden> {
             double_write(),
             &[(0, DoubleWriteHeader::LAYOUT)],
         ),
+        golden("cask_schema", "the schema of a cask table", cask_schema().encode(), &[]),
+        golden(
+            "manifest_data",
+            "the state of a shard with two data files",
+            manifest_data().encode(),
+            &[],
+        ),
+        golden(
+            "hint",
+            "the hint of a data file with records of two tables",
+            hint(),
+            &[
+                (0, HintHeader::LAYOUT),
+                (HintHeader::SIZE, HintTable::LAYOUT),
+                (HintHeader::SIZE + HintTable::SIZE, HintTable::LAYOUT),
+                (HintHeader::SIZE + 2 * HintTable::SIZE, HintEntry::LAYOUT),
+            ],
+        ),
     ]
+}
+
+pub fn cask_schema() -> TableSchema {
+    TableSchema {
+        name: "blobs".to_owned(),
+        kind: TableKind::Cask,
+        placement: Placement::Hashed,
+        key_len: 65_535,
+        value_len: 1 << 20,
+        deadlines: false,
+        slot_count_max: CASK_SLOT_COUNT,
+    }
+}
+
+pub fn manifest_data() -> ManifestState {
+    let file = |generation, origin| DataFileState {
+        generation,
+        origin,
+        end: 16_384,
+        frame_checksum: 0x1234_5678_9abc_def0,
+        records: 3,
+        sequence_min: 7,
+        sequence_max: 44,
+        epoch_min: 1,
+        epoch_max: 2,
+    };
+    ManifestState {
+        data: vec![file(1, DataOrigin::Sealed), file(2, DataOrigin::Merged)],
+        clean: None,
+        ddl: None,
+        ..manifest_state()
+    }
+}
+
+pub const HINT: HintIdent = HintIdent {
+    store: STORE,
+    shard: SHARD,
+    generation: GENERATION,
+    data_end: 16_384,
+    data_checksum: 0x1234_5678_9abc_def0,
+};
+
+pub fn hint() -> Vec<u8> {
+    let entry = |stripe: u16, stored: u64, sequence: u64, kind| HintEntry {
+        stored: stored.into(),
+        sequence: sequence.into(),
+        deadline_ms: if kind == 1 { TIME_MS } else { HintEntry::NO_DEADLINE }.into(),
+        offset_8: (512 + sequence as u32 * 16).into(),
+        stripe: stripe.into(),
+        kind,
+        size_code: 12,
+    };
+    let first = vec![entry(1, 0x1111_2222, 7, 1), entry(1, 0x1111_2222, 9, 2), entry(900, 5, 8, 1)];
+    encode_hint(&HINT, &[(TABLE, first), (TABLE + 2, vec![entry(0, 1, 44, 4)])])
 }
 
 pub fn superblock() -> Superblock {
@@ -312,6 +385,7 @@ pub fn manifest_state() -> ManifestState {
             clear_sequence: 40,
             checkpoint: TableCheckpoint { pages: 12, map_root: 0x9999_aaaa_bbbb_cccc },
         }],
+        data: Vec::new(),
     }
 }
 

@@ -74,6 +74,8 @@ fn tree() -> String {
     line(1, &ShardFile::Spare(2).name(), "file that may become a segment, by number");
     line(1, &ShardFile::Slots(1).name(), "slot file, by table");
     line(1, &ShardFile::Map(1).name(), "page map, by table");
+    line(1, &ShardFile::Data(3).name(), "data file of cask tables, by generation");
+    line(1, &ShardFile::Hint(3).name(), "hint of a data file");
     line(1, DOUBLE_WRITE, "double-write area (only with torn_page_protection)");
     line(1, &format!("*{}", ShardFile::Temporary.name()), "being made; removed at opening");
     line(0, &format!("{}/", shard_dir(1)), "");

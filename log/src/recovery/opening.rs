@@ -5,7 +5,7 @@ use crate::error::{LogError, Result};
 use crate::manifest::{Listener, MANIFEST_SPARE, ManifestScan};
 use crate::recovery::scan::ScanEnd;
 use slotcask_format::file_name::ShardFile;
-use slotcask_format::manifest::ManifestState;
+use slotcask_format::manifest::{DataOrigin, ManifestState};
 use slotcask_format::mutants;
 use slotcask_format::segment::SegmentHeader;
 use slotcask_format::{BLOCK_SIZE, Reason};
@@ -79,6 +79,7 @@ impl Opening {
         let mut manifests = Vec::new();
         let mut spares = Vec::new();
         let mut leftovers = Vec::new();
+        let (mut data, mut hints) = (Vec::new(), Vec::new());
         for entry in env.disk.list(&ident.dir)? {
             match ShardFile::parse(&entry.name) {
                 Some(ShardFile::Segment(generation)) => {
@@ -94,16 +95,32 @@ impl Opening {
                 Some(ShardFile::Spare(_) | ShardFile::Temporary) => {
                     leftovers.push(ident.dir.join(&entry.name));
                 }
+                Some(ShardFile::Data(generation)) => data.push(generation),
+                Some(ShardFile::Hint(generation)) => hints.push(generation),
                 Some(ShardFile::Slots(_) | ShardFile::Map(_) | ShardFile::DoubleWrite) | None => {}
             }
         }
         generations.sort_unstable();
         let manifest = ManifestScan::read_with(env, ident, &manifests, listener)?;
+        // What a merge wrote that the manifest never learned of, or has forgotten.
+        let kept = &manifest.state.data;
+        let origin_of = |generation| {
+            let file = kept.iter().find(|file| file.generation == generation)?;
+            Some(file.origin)
+        };
+        let highest = generations.iter().map(|(generation, _)| generation).chain(&data).max();
+        let generation_highest = highest.copied().unwrap_or(0);
+        data.retain(|generation| origin_of(*generation) != Some(DataOrigin::Merged));
+        hints.retain(|generation| origin_of(*generation).is_none());
+        leftovers.extend(data.iter().map(|number| ident.dir.join(ShardFile::Data(*number).name())));
+        leftovers
+            .extend(hints.iter().map(|number| ident.dir.join(ShardFile::Hint(*number).name())));
+        generations.retain(|(generation, _)| origin_of(*generation) != Some(DataOrigin::Sealed));
         let mut opening = Self {
             env: env.clone(),
             ident: ident.clone(),
             config: config.clone(),
-            generation_highest: generations.last().map_or(0, |(generation, _)| *generation),
+            generation_highest,
             segments: Vec::new(),
             spares,
             stale: Vec::new(),
@@ -179,6 +196,11 @@ impl Opening {
             None => Ok(file),
             Some(reason) => Err(LogError::corrupt(path, 0, reason.to_string())),
         }
+    }
+
+    /// The open segments of the log, by generation.
+    pub fn segment_files(&self) -> impl Iterator<Item = (u64, Arc<dyn File>)> + '_ {
+        self.segments.iter().map(|segment| (segment.generation, segment.file.clone()))
     }
 
     /// What the manifest says.

@@ -17,8 +17,8 @@ use slotcask_format::record;
 use slotcask_format::segment::SEGMENT_DATA_OFFSET;
 use slotcask_io::AlignedBuf;
 use std::collections::VecDeque;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::{Arc, OnceLock};
 
 /// Told of records that are written again: state, record, generation, offset.
 pub type Moved<'a, S> = dyn FnMut(&mut S, &record::Record<'_>, u64, u64) + 'a;
@@ -176,7 +176,7 @@ impl Opening {
             fill: AtomicU32::new(0),
             pace_due: AtomicBool::new(false),
             kick: OnceLock::new(),
-            files,
+            files: Arc::new(files),
         };
         log.note_fill(&log.locked.lock().writer);
         log

@@ -1,0 +1,168 @@
+//! Reading data files, and segments of the log: all records in order, or one by its place.
+
+use crate::CaskIdent;
+use crate::error::{CaskError, Result};
+use crate::location::Location;
+use crate::record::CachedRecord;
+use slotcask_format::checksum::Seed;
+use slotcask_format::file_name::ShardFile;
+use slotcask_format::flush::{FlushHeader, flush_seed};
+use slotcask_format::record::{self, Record, RecordKind, record_seed};
+use slotcask_format::segment::{SEGMENT_DATA_OFFSET, SegmentHeader};
+use slotcask_format::{BLOCK_SIZE, Reason, round_up};
+use slotcask_io::{AlignedBuf, File, IoErrorKind};
+use std::path::{Path, PathBuf};
+use zerocopy::FromBytes;
+
+/// Bytes read at once.
+const READ_AHEAD: usize = 1 << 20;
+
+/// A file that holds frames: its number, where they end, and the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Frames<'a> {
+    /// Generation.
+    pub generation: u64,
+    /// Offset behind the last frame.
+    pub end: u64,
+    /// The file.
+    pub file: &'a dyn File,
+}
+
+/// What a walk saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Walked {
+    /// Checksum of the header of the last frame; 0 when there is none.
+    pub frame_checksum: u64,
+    /// Bytes read.
+    pub bytes: u64,
+}
+
+/// The path of a file, under the name that it has.
+pub(crate) fn path_of(ident: &CaskIdent, generation: u64) -> PathBuf {
+    ident.dir.join(ShardFile::Segment(generation).name())
+}
+
+/// A part of a file that was read.
+struct Window<'a> {
+    file: &'a dyn File,
+    buf: AlignedBuf,
+    start: u64,
+    len: usize,
+    end: u64,
+}
+
+impl Window<'_> {
+    /// The `len` bytes at `offset`, which lie before the end; both whole blocks.
+    fn bytes(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
+        let inside = offset >= self.start && offset + len as u64 <= self.start + self.len as u64;
+        if !inside {
+            let ahead = READ_AHEAD.max(len).min((self.end - offset) as usize);
+            if self.buf.capacity() < ahead {
+                self.buf = AlignedBuf::with_capacity(ahead);
+            }
+            self.buf.set_len(ahead);
+            self.len = 0;
+            self.file.read_at(offset, &mut self.buf[..ahead])?;
+            (self.start, self.len) = (offset, ahead);
+        }
+        let at = (offset - self.start) as usize;
+        Ok(&self.buf[at..at + len])
+    }
+}
+
+/// Reads all frames and gives each record with its offset and size. Every checksum is compared.
+///
+/// # Errors
+/// [`CaskError::Corrupt`] at the first byte that is not as it was written; errors of the disk; what `visit` returns.
+pub fn walk(
+    ident: &CaskIdent,
+    frames: Frames<'_>,
+    mut visit: impl FnMut(&Record<'_>, u64, &[u8]) -> Result<()>,
+) -> Result<Walked> {
+    let path = path_of(ident, frames.generation);
+    let corrupt =
+        |offset, reason: &dyn ToString| CaskError::corrupt(&path, offset, reason.to_string());
+    let size = frames.file.size()?;
+    let end = frames.end;
+    if end < SEGMENT_DATA_OFFSET || end > size || !end.is_multiple_of(BLOCK_SIZE as u64) {
+        return Err(corrupt(size, &format!("{end} bytes are expected, the file has {size}")));
+    }
+    let buf = AlignedBuf::with_capacity(READ_AHEAD);
+    let mut window = Window { file: frames.file, buf, start: 0, len: 0, end };
+    check_header(ident, frames.generation, &path, window.bytes(0, BLOCK_SIZE)?)?;
+    let seed = flush_seed(ident.store, ident.shard, frames.generation);
+    let records = record_seed(ident.store, ident.shard);
+    let mut offset = SEGMENT_DATA_OFFSET;
+    let mut walked = Walked { frame_checksum: 0, bytes: end };
+    while offset < end {
+        let block = window.bytes(offset, BLOCK_SIZE)?;
+        let Ok((header, _)) = FlushHeader::read_from_prefix(block) else {
+            return Err(corrupt(offset, &"a block is shorter than a header"));
+        };
+        if let Some(reason) = header.invalid(seed, frames.generation, offset, end) {
+            return Err(corrupt(offset, &reason));
+        }
+        let frame = window.bytes(offset, header.size())?;
+        let body = &frame[FlushHeader::SIZE..];
+        if !header.body_is_valid(seed, body) {
+            return Err(corrupt(offset, &Reason::Checksum { what: "flush" }));
+        }
+        let length = header.length.get() as usize;
+        let mut rest = &body[..length];
+        while !rest.is_empty() {
+            let at = offset + (FlushHeader::SIZE + length - rest.len()) as u64;
+            let (found, size) =
+                record::decode_vouched(records, rest).map_err(|reason| corrupt(at, &reason))?;
+            visit(&found, at, &rest[..size])?;
+            rest = &rest[size..];
+        }
+        walked.frame_checksum = header.checksum.get();
+        offset += header.size() as u64;
+    }
+    Ok(walked)
+}
+
+fn check_header(ident: &CaskIdent, generation: u64, path: &Path, block: &[u8]) -> Result<()> {
+    let reason = match SegmentHeader::decode(block) {
+        Ok(header) => header.foreign(ident.store, ident.shard, generation),
+        Err(Reason::Version { supported, found }) => {
+            return Err(CaskError::Newer { path: path.to_owned(), found, supported });
+        }
+        Err(reason) => Some(reason),
+    };
+    match reason {
+        None => Ok(()),
+        Some(reason) => Err(CaskError::corrupt(path, 0, reason)),
+    }
+}
+
+/// Reads the put at a place. Header and body are compared with their checksums.
+///
+/// # Errors
+/// [`CaskError::Corrupt`], with an empty path; errors of the disk.
+pub fn read_record(file: &dyn File, at: Location, seed: Seed) -> Result<CachedRecord> {
+    let corrupt =
+        |reason: &dyn ToString| CaskError::corrupt(Path::new(""), at.offset(), reason.to_string());
+    let block = BLOCK_SIZE as u64;
+    let start = at.offset() / block * block;
+    let skip = (at.offset() - start) as usize;
+    let mut buf = AlignedBuf::zeroed(round_up(skip + at.size_max()));
+    match file.read_at(start, &mut buf) {
+        // The size was rounded up, and this is the last record of the file.
+        Err(error) if error.kind == IoErrorKind::UnexpectedEof => {
+            let size = file.size()?;
+            let left = size.saturating_sub(start).min(buf.len() as u64) as usize;
+            if left <= skip {
+                return Err(corrupt(&format!("the file ends at {size}")));
+            }
+            buf.set_len(left);
+            file.read_at(start, &mut buf)?;
+        }
+        result => result?,
+    }
+    let (found, _) = record::decode(seed, &buf[skip..]).map_err(|reason| corrupt(&reason))?;
+    if found.kind != RecordKind::Put {
+        return Err(corrupt(&format!("a record of kind {:?} instead of a value", found.kind)));
+    }
+    CachedRecord::of(&found).map_err(|reason| corrupt(&reason))
+}

@@ -1,0 +1,219 @@
+//! Hints: read, written, made anew.
+
+use crate::CaskIdent;
+use crate::data::{Frames, walk};
+use crate::error::{CaskError, Result};
+use crate::hash::KeyHash;
+use crate::location::Location;
+use slotcask_format::file_name::{ShardFile, TEMPORARY};
+use slotcask_format::hint::{HintEntry, HintIdent, HintTables, decode_hint, encode_hint};
+use slotcask_format::manifest::{DataFileState, DataOrigin};
+use slotcask_format::record::{Record, RecordKind, deadline_of};
+use slotcask_io::{AlignedBuf, Env, File, IoErrorKind, OpenMode};
+use std::collections::BTreeMap;
+
+/// What the hint of a data file has to say of itself.
+#[must_use]
+pub fn hint_of(ident: &CaskIdent, file: &DataFileState) -> HintIdent {
+    HintIdent {
+        store: ident.store,
+        shard: ident.shard,
+        generation: file.generation,
+        data_end: file.end,
+        data_checksum: file.frame_checksum,
+    }
+}
+
+/// The hint of a data file; `None`, with a line in the log, when there is none that can be believed.
+///
+/// # Errors
+/// When the disk fails.
+pub fn read_hint(env: &Env, ident: &CaskIdent, file: &DataFileState) -> Result<Option<HintTables>> {
+    let path = ident.dir.join(ShardFile::Hint(file.generation).name());
+    let hint = match env.disk.open(&path, OpenMode::Read) {
+        Ok(hint) => hint,
+        Err(error) if error.kind == IoErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let size = hint.size()?;
+    // A hint is never much larger than what it lists.
+    let size_max = (file.records + 64) * 2 * HintEntry::SIZE as u64 + (1 << 20);
+    if size == 0 || size > size_max || !size.is_multiple_of(4096) {
+        tracing::warn!(path = %path.display(), size, "a hint of an impossible size is made anew");
+        return Ok(None);
+    }
+    let mut bytes = AlignedBuf::zeroed(size as usize);
+    hint.read_at(0, &mut bytes)?;
+    match decode_hint(&hint_of(ident, file), &bytes) {
+        Ok(tables) => Ok(Some(tables)),
+        Err(reason) => {
+            tracing::warn!(path = %path.display(), %reason, "a hint that cannot be believed is made anew");
+            Ok(None)
+        }
+    }
+}
+
+/// Writes the hint of a data file under its name; the caller syncs the directory.
+///
+/// # Errors
+/// When the disk fails. What a failure leaves behind is removed here or at the next opening.
+pub fn write_hint(
+    env: &Env,
+    ident: &CaskIdent,
+    file: &DataFileState,
+    tables: &HintTables,
+) -> Result<()> {
+    let bytes = AlignedBuf::copy_of(&encode_hint(&hint_of(ident, file), tables));
+    let name = ShardFile::Hint(file.generation).name();
+    let temporary = ident.dir.join(format!("{name}{TEMPORARY}"));
+    let written = || -> Result<()> {
+        if env.disk.stat(&temporary)?.is_some() {
+            env.disk.remove(&temporary)?;
+        }
+        let out = env.disk.open(&temporary, OpenMode::Create)?;
+        out.allocate(bytes.len() as u64)?;
+        out.write_at(0, &bytes)?;
+        out.sync()?;
+        Ok(())
+    };
+    if let Err(error) = written() {
+        let _ = env.disk.remove(&temporary);
+        return Err(error);
+    }
+    env.disk.rename(&temporary, &ident.dir.join(name))?;
+    Ok(())
+}
+
+/// Lists the records of a data file by reading all of it. `is_cask` tells which tables are cask tables; records of others are passed over.
+///
+/// # Errors
+/// As [`walk`].
+pub fn rebuild_hint(
+    ident: &CaskIdent,
+    frames: Frames<'_>,
+    origin: DataOrigin,
+    hash_seed: u64,
+    mut holds: impl FnMut(&Record<'_>) -> bool,
+) -> Result<(DataFileState, HintTables)> {
+    let mut listing = Listing::new(frames.generation, origin);
+    let walked = walk(ident, frames, |record, offset, bytes| {
+        if holds(record) { listing.add(record, offset, bytes.len(), hash_seed) } else { Ok(()) }
+    })?;
+    Ok(listing.finish(frames.end, walked.frame_checksum))
+}
+
+/// Removes a data file and its hint, under whichever name it has.
+///
+/// # Errors
+/// When the disk fails; what is not there is no failure.
+pub fn remove_data(env: &Env, ident: &CaskIdent, file: &DataFileState) -> Result<()> {
+    let data = match file.origin {
+        DataOrigin::Sealed => ShardFile::Segment(file.generation),
+        DataOrigin::Merged => ShardFile::Data(file.generation),
+    };
+    for name in [ShardFile::Hint(file.generation), data] {
+        match env.disk.remove(&ident.dir.join(name.name())) {
+            Err(error) if error.kind != IoErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Opens a data file.
+pub(crate) fn open_data(
+    env: &Env,
+    ident: &CaskIdent,
+    file: &DataFileState,
+) -> Result<std::sync::Arc<dyn File>> {
+    let name = match file.origin {
+        DataOrigin::Sealed => ShardFile::Segment(file.generation),
+        DataOrigin::Merged => ShardFile::Data(file.generation),
+    };
+    let path = ident.dir.join(name.name());
+    match env.disk.open(&path, OpenMode::Read) {
+        Ok(file) => Ok(file),
+        Err(error) if error.kind == IoErrorKind::NotFound => Err(CaskError::corrupt(
+            &path,
+            0,
+            "the manifest lists this data file and it is not there: put it back, or restore the store",
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gathers what a hint and a manifest say about a data file.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    state: DataFileState,
+    tables: BTreeMap<u32, Vec<HintEntry>>,
+}
+
+impl Listing {
+    pub(crate) fn new(generation: u64, origin: DataOrigin) -> Self {
+        let state = DataFileState {
+            generation,
+            origin,
+            end: 0,
+            frame_checksum: 0,
+            records: 0,
+            sequence_min: u64::MAX,
+            sequence_max: 0,
+            epoch_min: u32::MAX,
+            epoch_max: 0,
+        };
+        Self { state, tables: BTreeMap::new() }
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        record: &Record<'_>,
+        offset: u64,
+        size: usize,
+        hash_seed: u64,
+    ) -> Result<()> {
+        let generation = self.state.generation;
+        let at = Location::new(generation, offset, size).ok_or(CaskError::Place {
+            generation,
+            offset,
+            size,
+        })?;
+        let kind = match record.kind {
+            RecordKind::Put | RecordKind::Delete | RecordKind::Expire => record.kind as u8,
+            _ => return Ok(()),
+        };
+        let deadline = deadline_of(record.extension)
+            .map_err(|reason| CaskError::corrupt(std::path::Path::new(""), offset, reason))?;
+        let hash = KeyHash::of(hash_seed, record.key);
+        let state = &mut self.state;
+        state.records += 1;
+        state.sequence_min = state.sequence_min.min(record.sequence);
+        state.sequence_max = state.sequence_max.max(record.sequence);
+        state.epoch_min = state.epoch_min.min(record.epoch);
+        state.epoch_max = state.epoch_max.max(record.epoch);
+        self.tables.entry(record.table).or_default().push(HintEntry {
+            stored: hash.stored.into(),
+            sequence: record.sequence.into(),
+            deadline_ms: deadline.unwrap_or(HintEntry::NO_DEADLINE).into(),
+            offset_8: ((offset / 8) as u32).into(),
+            stripe: hash.stripe.into(),
+            kind,
+            size_code: at.code(),
+        });
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self, end: u64, frame_checksum: u64) -> (DataFileState, HintTables) {
+        self.state.end = end;
+        self.state.frame_checksum = frame_checksum;
+        if self.state.records == 0 {
+            self.state.sequence_min = 0;
+            self.state.epoch_min = 0;
+        }
+        let mut tables: HintTables = self.tables.into_iter().collect();
+        for (_, entries) in &mut tables {
+            entries.sort_unstable_by_key(HintEntry::rank);
+        }
+        (self.state, tables)
+    }
+}

@@ -1,0 +1,135 @@
+//! Where the live record of every key of a table stands, 16 bytes a key and some room to grow.
+
+use crate::hash::{KeyHash, STRIPES};
+use crate::location::Location;
+use crate::stripe::Stripe;
+use parking_lot::RwLock;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The keys of one cask table on one shard, as hashes. Reads and changes take the lock of one stripe in 1024 for some tens of
+/// nanoseconds; who changes it has the shard lock as well, so that log and keydir agree.
+pub struct Keydir {
+    stripes: Box<[RwLock<Stripe>]>,
+    len: AtomicU64,
+}
+
+impl Default for Keydir {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Keydir {
+    /// An empty keydir.
+    #[must_use]
+    pub fn new() -> Self {
+        let stripes = (0..STRIPES).map(|_| RwLock::default()).collect();
+        Self { stripes, len: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    fn stripe(&self, hash: KeyHash) -> &RwLock<Stripe> {
+        &self.stripes[usize::from(hash.stripe) % STRIPES]
+    }
+
+    /// Where the live record of a key stands.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, hash: KeyHash) -> Option<Location> {
+        self.stripe(hash).read().get(hash.stored)
+    }
+
+    /// Points a key to a record; gives the record that it pointed to before.
+    pub fn put(&self, hash: KeyHash, to: Location) -> Option<Location> {
+        let old = self.stripe(hash).write().put(hash.stored, to);
+        if old.is_none() {
+            self.len.fetch_add(1, Ordering::Relaxed);
+        }
+        old
+    }
+
+    /// Takes a key out; gives the record that it pointed to.
+    pub fn remove(&self, hash: KeyHash) -> Option<Location> {
+        let old = self.stripe(hash).write().remove(hash.stored);
+        if old.is_some() {
+            self.len.fetch_sub(1, Ordering::Relaxed);
+        }
+        old
+    }
+
+    /// Points a key to `to` if it points to `from`; tells whether it did.
+    pub fn relocate(&self, hash: KeyHash, from: Location, to: Location) -> bool {
+        let mut stripe = self.stripe(hash).write();
+        if stripe.get(hash.stored) != Some(from)
+            && !slotcask_format::mutants::active("relocate_blindly")
+        {
+            return false;
+        }
+        stripe.put(hash.stored, to);
+        true
+    }
+
+    /// Takes a key out if it points to `from`; tells whether it did.
+    pub fn remove_if(&self, hash: KeyHash, from: Location) -> bool {
+        let mut stripe = self.stripe(hash).write();
+        if stripe.get(hash.stored) != Some(from) {
+            return false;
+        }
+        stripe.remove(hash.stored);
+        self.len.fetch_sub(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Takes all keys out.
+    pub fn clear(&self) {
+        for stripe in &self.stripes {
+            *stripe.write() = Stripe::default();
+        }
+        self.len.store(0, Ordering::Relaxed);
+    }
+
+    /// Replaces a stripe by keys that ascend by their stored bits, each of them once.
+    pub fn load_stripe(&self, stripe: u16, sorted: &[(u64, Location)]) {
+        let mut stripe = self.stripes[usize::from(stripe)].write();
+        let before = stripe.len() as u64;
+        stripe.load(sorted);
+        self.len.fetch_add(sorted.len() as u64, Ordering::Relaxed);
+        self.len.fetch_sub(before, Ordering::Relaxed);
+    }
+
+    /// Where all records stand, each stripe as it was at one moment. Takes 8 bytes a key.
+    #[must_use]
+    pub fn locations(&self) -> Vec<Location> {
+        let mut all = Vec::with_capacity(self.len() as usize);
+        for stripe in &self.stripes {
+            all.extend(stripe.read().places().map(|(_, place)| place));
+        }
+        all
+    }
+
+    /// Keys.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// True when there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let entries: usize = self.stripes.iter().map(|stripe| stripe.read().memory_bytes()).sum();
+        (entries + size_of_val(&*self.stripes)) as u64
+    }
+}
+
+impl fmt::Debug for Keydir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keydir").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+//! Bitcask tables: where each key's newest record stands, and the files that records move to when they leave the log.
+//!
+//! A [`Keydir`] knows the place of the live record of every key of one table on one shard. Records are in the shard's log or in
+//! data files, which are immutable; each data file has a hint, from which [`load`] builds keydirs without reading
+//! records. [`merge`] copies what is still of use from some files into new ones. Nothing here starts a thread or takes the
+//! shard lock; what is committed, and when, is decided by the caller.
+
+#![forbid(unsafe_code)]
+
+mod cache;
+mod data;
+mod error;
+mod hash;
+mod hints;
+mod keydir;
+mod load;
+mod location;
+mod merge;
+mod record;
+mod stripe;
+mod writer;
+
+pub use cache::Cache;
+pub use data::{Frames, Walked, read_record, walk};
+pub use error::{CaskError, Result};
+pub use hash::KeyHash;
+pub use hints::{hint_of, read_hint, rebuild_hint, remove_data, write_hint};
+pub use keydir::Keydir;
+pub use load::{FileFigures, Loaded, load};
+pub use location::{GENERATION_MAX, Location};
+pub use merge::{Input, Limits, Merged, Move, View, merge};
+pub use record::CachedRecord;
+pub use writer::Output;
+
+use slotcask_format::StoreId;
+use std::path::PathBuf;
+
+/// Whose files they are.
+#[derive(Debug, Clone)]
+pub struct CaskIdent {
+    /// Store.
+    pub store: StoreId,
+    /// Shard.
+    pub shard: u8,
+    /// Directory of the shard.
+    pub dir: PathBuf,
+}

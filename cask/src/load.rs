@@ -1,0 +1,157 @@
+//! Building keydirs from the hints of all data files.
+
+use crate::CaskIdent;
+use crate::data::Frames;
+use crate::error::Result;
+use crate::hash::STRIPES;
+use crate::hints::{open_data, read_hint, rebuild_hint};
+use crate::keydir::Keydir;
+use crate::location::Location;
+use slotcask_format::hint::{HintEntry, HintTables};
+use slotcask_format::manifest::DataFileState;
+use slotcask_format::mutants;
+use slotcask_format::record::{Record, RecordKind};
+use slotcask_io::{Env, File};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a data file holds. Bytes are those of [`Location::size_max`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FileFigures {
+    /// Bytes of all records.
+    pub bytes: u64,
+    /// Bytes of the records that keydirs point to.
+    pub live_bytes: u64,
+    /// Records.
+    pub records: u64,
+    /// Records that keydirs point to.
+    pub live_records: u64,
+    /// Deletes and expiries.
+    pub tombstones: u64,
+}
+
+/// What was loaded.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// By table.
+    pub keydirs: BTreeMap<u32, Keydir>,
+    /// The open data files and what they hold, by generation.
+    pub files: BTreeMap<u64, (Arc<dyn File>, FileFigures)>,
+    /// Hints that had to be made anew; they are not written yet.
+    pub rebuilt: Vec<(DataFileState, HintTables)>,
+    /// Records listed.
+    pub records: u64,
+    /// Highest sequence of them.
+    pub sequence_max: u64,
+    /// Deadlines of live records.
+    pub deadlines: Vec<(u64, Location)>,
+}
+
+/// Loads the cask tables that are keys of `tables`, whose values say up to which sequence records are void. `history` says
+/// whether a record is part of the store; a file in which some are not is read whole.
+///
+/// # Errors
+/// [`crate::CaskError::Corrupt`] when a data file is missing, or has no hint and is damaged; errors of the disk.
+pub fn load(
+    env: &Env,
+    ident: &CaskIdent,
+    data: &[DataFileState],
+    tables: &BTreeMap<u32, u64>,
+    hash_seed: u64,
+    history: &dyn Fn(u32, u64) -> bool,
+) -> Result<Loaded> {
+    let mut loaded = Loaded::default();
+    let mut hints: Vec<(u64, HintTables)> = Vec::with_capacity(data.len());
+    for state in data {
+        let file = open_data(env, ident, state)?;
+        // What history had voided when the file was made is not in its hint; a later epoch may have voided more.
+        let whole = history(state.epoch_max, state.sequence_max);
+        let hint = if whole { read_hint(env, ident, state)? } else { None };
+        let hint = match hint {
+            Some(hint) => hint,
+            None => {
+                let frames = Frames { generation: state.generation, end: state.end, file: &*file };
+                let holds = |record: &Record<'_>| {
+                    tables.contains_key(&record.table) && history(record.epoch, record.sequence)
+                };
+                let (_, hint) = rebuild_hint(ident, frames, state.origin, hash_seed, holds)?;
+                if whole {
+                    loaded.rebuilt.push((*state, hint.clone()));
+                }
+                hint
+            }
+        };
+        loaded.records += state.records;
+        loaded.sequence_max = loaded.sequence_max.max(state.sequence_max);
+        loaded.files.insert(state.generation, (file, FileFigures::default()));
+        hints.push((state.generation, hint));
+    }
+    for (generation, hint) in &hints {
+        let Some((_, figures)) = loaded.files.get_mut(generation) else { continue };
+        for entry in hint.iter().flat_map(|(_, entries)| entries) {
+            figures.records += 1;
+            figures.bytes += place(*generation, entry).map_or(0, |at| at.size_max() as u64);
+            figures.tombstones += u64::from(entry.kind != RecordKind::Put as u8);
+        }
+    }
+    for (table, void_until) in tables {
+        let keydir = Keydir::new();
+        let runs: Vec<(u64, &[HintEntry])> = hints
+            .iter()
+            .filter_map(|(generation, hint)| {
+                let (_, entries) = hint.iter().find(|(found, _)| found == table)?;
+                Some((*generation, entries.as_slice()))
+            })
+            .collect();
+        load_table(&keydir, runs, *void_until, &mut loaded);
+        loaded.keydirs.insert(*table, keydir);
+    }
+    Ok(loaded)
+}
+
+fn place(generation: u64, entry: &HintEntry) -> Option<Location> {
+    Location::with_code(generation, u64::from(entry.offset_8.get()) * 8, entry.size_code)
+}
+
+fn load_table(
+    keydir: &Keydir,
+    mut runs: Vec<(u64, &[HintEntry])>,
+    void_until: u64,
+    loaded: &mut Loaded,
+) {
+    let mut gathered: Vec<(u64, &HintEntry, Location)> = Vec::new();
+    let mut sorted: Vec<(u64, Location)> = Vec::new();
+    for stripe in 0..STRIPES as u16 {
+        gathered.clear();
+        for (generation, rest) in &mut runs {
+            let count = rest.partition_point(|entry| entry.stripe.get() <= stripe);
+            let (here, later) = rest.split_at(count);
+            *rest = later;
+            gathered.extend(here.iter().filter_map(|entry| {
+                let at = place(*generation, entry)?;
+                (entry.sequence.get() > void_until).then_some((entry.stored.get(), entry, at))
+            }));
+        }
+        if mutants::active("load_lowest_sequence") {
+            gathered.sort_unstable_by_key(|(stored, entry, _)| (*stored, entry.sequence.get()));
+        } else {
+            gathered.sort_unstable_by_key(|(stored, entry, _)| (*stored, !entry.sequence.get()));
+        }
+        gathered.dedup_by_key(|(stored, ..)| *stored);
+        sorted.clear();
+        for (stored, entry, at) in &gathered {
+            if entry.kind != RecordKind::Put as u8 {
+                continue;
+            }
+            sorted.push((*stored, *at));
+            if entry.deadline_ms.get() != HintEntry::NO_DEADLINE {
+                loaded.deadlines.push((entry.deadline_ms.get(), *at));
+            }
+            if let Some((_, figures)) = loaded.files.get_mut(&at.generation()) {
+                figures.live_records += 1;
+                figures.live_bytes += at.size_max() as u64;
+            }
+        }
+        keydir.load_stripe(stripe, &sorted);
+    }
+}

@@ -1,0 +1,324 @@
+//! Copying what is still of use out of some files into new ones: merge of data files, evacuation of log segments.
+//!
+//! Of the records of the inputs
+//!  - a put to which the keydir points is copied; past its deadline it becomes an expiry;
+//!  - any other put is left behind. What made it so must be durable before the inputs go: the caller sees to that;
+//!  - a delete or expiry is copied as long as some file outside the merge lists an older record with its hash,
+//!    which would come to life without it.
+
+use crate::CaskIdent;
+use crate::data::{Frames, walk};
+use crate::error::{CaskError, Result};
+use crate::hash::KeyHash;
+use crate::hints::{open_data, read_hint, rebuild_hint, remove_data};
+use crate::location::Location;
+use crate::writer::{DataWriter, Output};
+use slotcask_format::hint::HintTables;
+use slotcask_format::manifest::DataFileState;
+use slotcask_format::mutants;
+use slotcask_format::record::{Record, RecordKind, deadline_of, record_seed};
+use slotcask_io::{Env, File};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A file whose records are taken over.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Generation.
+    pub generation: u64,
+    /// Offset behind its last frame.
+    pub end: u64,
+    /// The file.
+    pub file: Arc<dyn File>,
+}
+
+/// What a merge asks its caller.
+pub trait View {
+    /// Where the live record of a key stands.
+    fn location(&self, table: u32, hash: KeyHash) -> Option<Location>;
+    /// True when the record is one of a cask table that is there, and not void by a clear or by history.
+    fn holds(&self, record: &Record<'_>) -> bool;
+    /// Now, milliseconds since 1970.
+    fn now_ms(&self) -> u64;
+    /// Seed of the hashes of keys.
+    fn hash_seed(&self) -> u64;
+    /// A generation for an output.
+    fn generation(&self) -> u64;
+    /// Called after so many bytes were read or written; false ends the merge.
+    fn pause(&self, bytes: u64) -> bool;
+}
+
+/// How much a merge does at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes after which the next output begins.
+    pub file_size: u64,
+}
+
+/// A record that has another place now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Move {
+    /// Table.
+    pub table: u32,
+    /// Hash of its key.
+    pub hash: KeyHash,
+    /// Where it stood.
+    pub from: Location,
+    /// Where it stands; `None` when it became an expiry.
+    pub to: Option<Location>,
+    /// When it vanishes, if it does.
+    pub deadline_ms: Option<u64>,
+}
+
+/// What a merge came to. Nothing counts until the manifest says so.
+#[derive(Debug, Default)]
+pub struct Merged {
+    /// New files.
+    pub outputs: Vec<Output>,
+    /// What the keydirs have to be told.
+    pub moves: Vec<Move>,
+    /// Deletes and expiries that were copied.
+    pub tombstones_kept: u64,
+    /// Deletes and expiries that were left behind.
+    pub tombstones_dropped: u64,
+    /// Highest sequence of them: what was deleted up to here may be unknown.
+    pub dropped_sequence: u64,
+    /// Bytes read.
+    pub bytes_read: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+}
+
+/// A delete or expiry whose fate is open.
+struct Tombstone {
+    table: u32,
+    hash: KeyHash,
+    sequence: u64,
+    bytes: Vec<u8>,
+}
+
+/// Copies what is of use in `inputs` into new files. `others` are all data files that are no inputs.
+///
+/// # Errors
+/// [`CaskError::Interrupted`] when the view said so, corruption, errors of the disk. Then nothing has changed, and what was written is removed.
+pub fn merge(
+    env: &Env,
+    ident: &CaskIdent,
+    inputs: &[Input],
+    others: &[DataFileState],
+    view: &dyn View,
+    limits: Limits,
+) -> Result<Merged> {
+    let mut work = Work {
+        env,
+        ident,
+        view,
+        limits,
+        merged: Merged::default(),
+        writer: None,
+        tombstones: Vec::new(),
+    };
+    let result = work.run(inputs, others);
+    match result {
+        Ok(()) => Ok(work.merged),
+        Err(error) => {
+            if let Some(writer) = work.writer.take() {
+                writer.discard();
+            }
+            for output in &work.merged.outputs {
+                if let Err(left) = remove_data(env, ident, &output.state) {
+                    tracing::warn!(%left, "the output of a merge could not be removed; the next opening does");
+                }
+            }
+            Err(error)
+        }
+    }
+}
+
+struct Work<'a> {
+    env: &'a Env,
+    ident: &'a CaskIdent,
+    view: &'a dyn View,
+    limits: Limits,
+    merged: Merged,
+    writer: Option<DataWriter<'a>>,
+    tombstones: Vec<Tombstone>,
+}
+
+impl<'a> Work<'a> {
+    fn run(&mut self, inputs: &[Input], others: &[DataFileState]) -> Result<()> {
+        let mut paused = 0;
+        for input in inputs {
+            let frames =
+                Frames { generation: input.generation, end: input.end, file: &*input.file };
+            let walked = walk(self.ident, frames, |record, offset, bytes| {
+                paused += bytes.len() as u64;
+                if paused >= 1 << 20 && !self.view.pause(std::mem::take(&mut paused)) {
+                    return Err(CaskError::Interrupted);
+                }
+                self.record(input.generation, record, offset, bytes)
+            })?;
+            self.merged.bytes_read += walked.bytes;
+        }
+        self.settle_tombstones(others)?;
+        if let Some(writer) = self.writer.take() {
+            self.finish(writer)?;
+        }
+        if !self.merged.outputs.is_empty() {
+            self.env.disk.sync_dir(&self.ident.dir)?;
+        }
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        generation: u64,
+        record: &Record<'_>,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<()> {
+        if !self.view.holds(record) {
+            return Ok(());
+        }
+        let hash = KeyHash::of(self.view.hash_seed(), record.key);
+        match record.kind {
+            RecordKind::Put => self.put(generation, record, hash, offset, bytes),
+            RecordKind::Delete | RecordKind::Expire => {
+                let (table, sequence) = (record.table, record.sequence);
+                self.tombstones.push(Tombstone { table, hash, sequence, bytes: bytes.to_vec() });
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn put(
+        &mut self,
+        generation: u64,
+        record: &Record<'_>,
+        hash: KeyHash,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let from = Location::new(generation, offset, bytes.len());
+        let Some(from) = from.filter(|from| {
+            self.view.location(record.table, hash) == Some(*from)
+                || mutants::active("merge_copies_dead")
+        }) else {
+            return Ok(());
+        };
+        let path = crate::data::path_of(self.ident, generation);
+        let deadline_ms = deadline_of(record.extension)
+            .map_err(|reason| CaskError::corrupt(&path, offset, reason))?;
+        let table = record.table;
+        if deadline_ms.is_some_and(|deadline| deadline <= self.view.now_ms()) {
+            self.merged.moves.push(Move { table, hash, from, to: None, deadline_ms });
+            if mutants::active("expired_vanishes") {
+                return Ok(());
+            }
+            let expire = Record {
+                kind: RecordKind::Expire,
+                flags: 0,
+                extension: &[],
+                value: &[],
+                ..*record
+            };
+            let mut bytes = vec![0; expire.size()];
+            expire.encode(record_seed(self.ident.store, self.ident.shard), &mut bytes);
+            self.tombstones.push(Tombstone { table, hash, sequence: record.sequence, bytes });
+            return Ok(());
+        }
+        let to = self.append(record, bytes)?;
+        self.merged.moves.push(Move { table, hash, from, to: Some(to), deadline_ms });
+        Ok(())
+    }
+
+    fn append(&mut self, record: &Record<'_>, bytes: &[u8]) -> Result<Location> {
+        if let Some(writer) =
+            self.writer.take_if(|writer| writer.len() + bytes.len() as u64 > self.limits.file_size)
+        {
+            self.finish(writer)?;
+        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            empty => empty.insert(DataWriter::create(
+                self.env,
+                self.ident,
+                self.view.generation(),
+                self.view.hash_seed(),
+            )?),
+        };
+        writer.append(record, bytes)
+    }
+
+    fn finish(&mut self, writer: DataWriter<'a>) -> Result<()> {
+        let output = writer.finish()?;
+        self.merged.bytes_written += output.state.end;
+        self.merged.outputs.push(output);
+        Ok(())
+    }
+
+    /// Copies the tombstones that some file outside the merge still needs.
+    fn settle_tombstones(&mut self, others: &[DataFileState]) -> Result<()> {
+        let mut open = std::mem::take(&mut self.tombstones);
+        open.sort_unstable_by_key(|tombstone| {
+            (tombstone.table, tombstone.hash, tombstone.sequence)
+        });
+        let mut needed = vec![false; open.len()];
+        let newest = open.iter().map(|tombstone| tombstone.sequence).max().unwrap_or(0);
+        for other in others.iter().filter(|other| other.sequence_min < newest) {
+            if needed.iter().all(|needed| *needed) || mutants::active("drop_tombstone_early") {
+                break;
+            }
+            let listed = self.listed(other)?;
+            for (tombstone, needed) in open.iter().zip(&mut needed) {
+                *needed = *needed || lists_older(&listed, tombstone);
+            }
+        }
+        let seed = record_seed(self.ident.store, self.ident.shard);
+        for (tombstone, needed) in open.iter().zip(needed) {
+            if !needed {
+                self.merged.tombstones_dropped += 1;
+                self.merged.dropped_sequence = self.merged.dropped_sequence.max(tombstone.sequence);
+                continue;
+            }
+            self.merged.tombstones_kept += 1;
+            let (record, _) = slotcask_format::record::decode(seed, &tombstone.bytes)
+                .map_err(|reason| CaskError::corrupt(&self.ident.dir, 0, reason))?;
+            self.append(&record, &tombstone.bytes)?;
+        }
+        Ok(())
+    }
+
+    /// What a file outside the merge lists.
+    fn listed(&self, other: &DataFileState) -> Result<HintTables> {
+        if let Some(hint) = read_hint(self.env, self.ident, other)? {
+            return Ok(hint);
+        }
+        let file = open_data(self.env, self.ident, other)?;
+        let frames = Frames { generation: other.generation, end: other.end, file: &*file };
+        let (_, hint) =
+            rebuild_hint(self.ident, frames, other.origin, self.view.hash_seed(), |_| true)?;
+        Ok(hint)
+    }
+}
+
+fn lists_older(listed: &HintTables, tombstone: &Tombstone) -> bool {
+    let Some((_, entries)) = listed.iter().find(|(table, _)| *table == tombstone.table) else {
+        return false;
+    };
+    let key = (tombstone.hash.stripe, tombstone.hash.stored);
+    let first = entries.partition_point(|entry| (entry.stripe.get(), entry.stored.get()) < key);
+    entries.get(first).is_some_and(|entry| {
+        (entry.stripe.get(), entry.stored.get()) == key && entry.sequence.get() < tombstone.sequence
+    })
+}
+
+/// Outputs by generation.
+impl Merged {
+    /// The open outputs, by generation.
+    #[must_use]
+    pub fn files(&self) -> BTreeMap<u64, Arc<dyn File>> {
+        self.outputs.iter().map(|output| (output.state.generation, output.file.clone())).collect()
+    }
+}

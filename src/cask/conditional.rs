@@ -1,0 +1,157 @@
+//! Writes of cask tables that depend on what is there. They read before they take the shard lock, and start over when the
+//! key has changed by the time they have it.
+//!
+//! A conditional write that changes nothing still waits, under `Sync`, for the durability of what it saw: its answer must not
+//! be undone by a crash.
+
+use crate::cask::read::Found;
+use crate::cask::shared::{CaskRoute, CaskTable};
+use crate::cask::write::{Pair, reserve};
+use crate::error::Result;
+use crate::options::WriteOptions;
+use crate::shard::ShardState;
+use crate::store::UpdateMark;
+use crate::write::Obstacle;
+use slotcask_format::record::{RecordKind, record_size};
+use slotcask_log::{Guard, Urgency};
+
+/// What a conditional write decided under the lock.
+enum Outcome<T> {
+    /// Written, with this sequence.
+    Wrote(T, u64),
+    /// Nothing written; the sequence is that of what was seen.
+    Saw(T, u64),
+}
+
+impl CaskTable {
+    /// Stores `value` if `key` is not there; true when it was stored.
+    ///
+    /// # Errors
+    /// As [`CaskTable::put`] and [`CaskTable::get`].
+    pub fn put_if_absent(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<bool> {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        self.check_pair(key, value)?;
+        self.decide(key, |table, guard, route, found| {
+            if found.is_some() {
+                return Ok(Outcome::Saw(false, seen(guard, found)));
+            }
+            let pair = Pair { key, value, deadline_ms: None };
+            Ok(Outcome::Wrote(true, table.put_locked(guard, route, &pair)?))
+        })
+    }
+
+    /// Replaces the value of `key` by `new` if it is `expected`; `None` stands for a key that is not there. Answers with the
+    /// value that is there instead, if it is another one.
+    ///
+    /// # Errors
+    /// As [`CaskTable::put`] and [`CaskTable::get`].
+    #[allow(clippy::type_complexity)]
+    pub fn compare_and_swap(
+        &self,
+        key: impl AsRef<[u8]>,
+        expected: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> Result<std::result::Result<(), Option<Vec<u8>>>> {
+        let key = key.as_ref();
+        self.check_pair(key, new.unwrap_or_default())?;
+        self.decide(key, |table, guard, route, found| {
+            let value = found.map(|found| found.record.value());
+            if value != expected {
+                return Ok(Outcome::Saw(Err(value.map(<[u8]>::to_vec)), seen(guard, found)));
+            }
+            Ok(match table.replace(guard, route, key, found, new)? {
+                Some(sequence) => Outcome::Wrote(Ok(()), sequence),
+                None => Outcome::Saw(Ok(()), seen(guard, found)),
+            })
+        })
+    }
+
+    /// Replaces the value of `key` by what `f` makes of it; `None` stands for a key that is not there, before and after. Gives
+    /// the new value. `f` runs under the shard lock: it must be short, and must not write to this store. If it panics nothing is
+    /// written. It is called again when the log had no room for what it gave.
+    ///
+    /// # Errors
+    /// As [`CaskTable::put`] and [`CaskTable::get`]; [`crate::Error::Reentered`] from calls that `f` attempts.
+    pub fn update(
+        &self,
+        key: impl AsRef<[u8]>,
+        mut f: impl FnMut(Option<&[u8]>) -> Option<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>> {
+        let key = key.as_ref();
+        self.decide(key, |table, guard, route, found| {
+            let new = {
+                let _mark = UpdateMark::set();
+                f(found.map(|found| found.record.value()))
+            };
+            table.check_pair(key, new.as_deref().unwrap_or_default()).map_err(Obstacle::Error)?;
+            Ok(match table.replace(guard, route, key, found, new.as_deref())? {
+                Some(sequence) => Outcome::Wrote(new, sequence),
+                None => Outcome::Saw(new, seen(guard, found)),
+            })
+        })
+    }
+
+    /// Puts, deletes, or leaves a key that is missing and shall be.
+    fn replace(
+        &self,
+        guard: &mut Guard<'_, ShardState>,
+        route: CaskRoute,
+        key: &[u8],
+        found: Option<&Found>,
+        new: Option<&[u8]>,
+    ) -> std::result::Result<Option<u64>, Obstacle> {
+        match (new, found) {
+            (Some(value), _) => {
+                let pair = Pair { key, value, deadline_ms: None };
+                self.put_locked(guard, route, &pair).map(Some)
+            }
+            (None, Some(_)) => {
+                reserve(guard, record_size(0, key.len(), 0), Urgency::Reserve)?;
+                self.delete_reserved(guard, route, key, RecordKind::Delete, 0).map(Some)
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn decide<T>(
+        &self,
+        key: &[u8],
+        mut decide: impl FnMut(
+            &Self,
+            &mut Guard<'_, ShardState>,
+            CaskRoute,
+            Option<&Found>,
+        ) -> std::result::Result<Outcome<T>, Obstacle>,
+    ) -> Result<T> {
+        self.check_key(key)?;
+        self.check_readable()?;
+        self.store.check_writable("write")?;
+        let route = self.route(key);
+        let shard = self.shard(route.shard);
+        loop {
+            let before = self.keydir(route.shard).get(route.hash);
+            let found = self.find(route, key)?;
+            let outcome = {
+                let mut guard = shard.lock();
+                if self.keydir(route.shard).get(route.hash) != before {
+                    // Somebody was faster: over again with what is there now.
+                    continue;
+                }
+                self.check_locked(&mut guard)
+                    .and_then(|()| decide(self, &mut guard, route, found.as_ref()))
+            };
+            match outcome {
+                Ok(Outcome::Wrote(answer, sequence) | Outcome::Saw(answer, sequence)) => {
+                    self.finish(route.shard, sequence, &WriteOptions::default(), None)?;
+                    return Ok(answer);
+                }
+                Err(obstacle) => self.store.overcome(shard, obstacle, None)?,
+            }
+        }
+    }
+}
+
+/// What has to be durable for an answer to stand: the record that was seen, or everything, for a missing key.
+fn seen(guard: &Guard<'_, ShardState>, found: Option<&Found>) -> u64 {
+    found.map_or_else(|| guard.last_sequence(), |found| found.record.sequence())
+}

@@ -1,0 +1,153 @@
+//! Iteration over a cask table, in the order of the files.
+
+use crate::cask::shared::{CaskRoute, CaskTable};
+use crate::error::Result;
+use slotcask_cask::{CachedRecord, KeyHash, Location};
+use slotcask_format::BLOCK_SIZE;
+use slotcask_format::record::{self, RecordKind};
+use slotcask_io::{AlignedBuf, File};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Bytes read ahead.
+const WINDOW: usize = 256 << 10;
+
+/// All pairs of a table; see [`CaskTable::iter`].
+#[derive(Debug)]
+pub struct CaskIter {
+    table: CaskTable,
+    shard: usize,
+    /// Places of the shard that is being read, the next one last.
+    places: Vec<Location>,
+    loaded: bool,
+    /// The files as they were then: a merge may take them out of the store meanwhile.
+    files: BTreeMap<u64, Arc<dyn File>>,
+    window: Option<Window>,
+}
+
+#[derive(Debug)]
+struct Window {
+    generation: u64,
+    start: u64,
+    bytes: AlignedBuf,
+}
+
+impl CaskTable {
+    /// All pairs, in no order that means anything. Takes 8 bytes of memory for each key of a shard. A key that is there from begin to end
+    /// comes exactly once; what is put, changed or deleted meanwhile may or may not show.
+    #[must_use]
+    pub fn iter(&self) -> CaskIter {
+        CaskIter {
+            table: self.clone(),
+            shard: 0,
+            places: Vec::new(),
+            loaded: false,
+            files: BTreeMap::new(),
+            window: None,
+        }
+    }
+}
+
+impl CaskIter {
+    /// The next pair, lent.
+    ///
+    /// # Errors
+    /// As [`CaskTable::get`].
+    pub fn next_record(&mut self) -> Result<Option<Arc<CachedRecord>>> {
+        self.table.check_readable()?;
+        while self.shard < self.table.shared.keydirs.len() {
+            if !self.loaded {
+                self.load();
+            }
+            while let Some(at) = self.places.pop() {
+                if let Some(record) = self.record(at)? {
+                    return Ok(Some(record));
+                }
+            }
+            self.shard += 1;
+            self.loaded = false;
+        }
+        Ok(None)
+    }
+
+    fn load(&mut self) {
+        self.loaded = true;
+        self.window = None;
+        let shelf = &self.table.store.shelves[self.shard];
+        let Some(keydir) = &self.table.shared.keydirs[self.shard] else { return };
+        loop {
+            let generations = shelf.files.generations();
+            self.files = generations
+                .into_iter()
+                .filter_map(|generation| Some((generation, shelf.files.get(generation)?)))
+                .collect();
+            self.places = keydir.locations();
+            // A record that moved between the two looks may be in a file that was not there at the first.
+            if self.places.iter().all(|at| self.files.contains_key(&at.generation())) {
+                break;
+            }
+        }
+        self.places.sort_unstable_by(|a, b| b.cmp(a));
+    }
+
+    /// The record whose key stood at `at` when the places were listed, as it is now; None when its key is gone.
+    fn record(&mut self, at: Location) -> Result<Option<Arc<CachedRecord>>> {
+        let record = self.read(at)?;
+        let store = &self.table.store;
+        let hash = KeyHash::of(store.hash_seed, record.key());
+        if self.table.keydir(self.shard).get(hash) == Some(at) {
+            let live = record.deadline_ms().is_none_or(|deadline| deadline > store.now_ms());
+            return Ok(live.then_some(record));
+        }
+        // Changed, moved or deleted since the places were listed: what is there now counts.
+        let route = CaskRoute { shard: self.shard, hash };
+        Ok(self.table.find(route, record.key())?.map(|found| found.record))
+    }
+
+    fn read(&mut self, at: Location) -> Result<Arc<CachedRecord>> {
+        if let Some(record) = self.from_window(at) {
+            return Ok(Arc::new(record));
+        }
+        let store = &self.table.store;
+        let shelf = &store.shelves[self.shard];
+        let log = store.shards.get(self.shard).map(|shard| &shard.log);
+        if let Some(record) = shelf.read_unflushed(log, at)? {
+            return Ok(Arc::new(record));
+        }
+        let file = &self.files[&at.generation()];
+        // What follows is read along: places are visited in the order of the files.
+        let start = at.offset() / BLOCK_SIZE as u64 * BLOCK_SIZE as u64;
+        let left = file.size()?.saturating_sub(start).min(WINDOW as u64) as usize;
+        if left >= at.size_max() + BLOCK_SIZE {
+            let mut bytes = AlignedBuf::zeroed(left / BLOCK_SIZE * BLOCK_SIZE);
+            file.read_at(start, &mut bytes)?;
+            self.window = Some(Window { generation: at.generation(), start, bytes });
+            if let Some(record) = self.from_window(at) {
+                return Ok(Arc::new(record));
+            }
+        }
+        let record = slotcask_cask::read_record(&**file, at, shelf.seed)
+            .map_err(|error| shelf.error(at, error))?;
+        Ok(Arc::new(record))
+    }
+
+    /// A whole record in the bytes that were read ahead. Bytes that were not flushed then do not verify.
+    fn from_window(&self, at: Location) -> Option<CachedRecord> {
+        let window = self.window.as_ref().filter(|window| window.generation == at.generation())?;
+        let skip = usize::try_from(at.offset().checked_sub(window.start)?).ok()?;
+        let seed = self.table.store.shelves[self.shard].seed;
+        let (found, _) = record::decode(seed, window.bytes.get(skip..)?).ok()?;
+        (found.kind == RecordKind::Put).then(|| CachedRecord::of(&found).ok()).flatten()
+    }
+}
+
+impl Iterator for CaskIter {
+    type Item = Result<(Vec<u8>, Vec<u8>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.next_record() {
+            Ok(record) => record.map(|record| Ok((record.key().to_vec(), record.value().to_vec()))),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}

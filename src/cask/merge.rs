@@ -1,0 +1,390 @@
+//! When cask records move: segments that leave the log become data files or are evacuated, data files are merged.
+
+use crate::error::{Error, Result};
+use crate::shard::Shard;
+use slotcask_cask::{CaskIdent, Input, KeyHash, Keydir, Limits, Location, Merged, View};
+use slotcask_format::history::History;
+use slotcask_format::manifest::{DataFileState, DataOrigin, ManifestState};
+use slotcask_format::record::Record;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// A segment stays as it is when at least this share of it is live, in thousandths.
+const KEEP_PERMILLE: u64 = 500;
+/// A merge is due when data files hold more than this, in thousandths of what is live in them.
+const SPACE_PERMILLE: u64 = 1400;
+/// A merge takes at most this many files.
+const INPUTS_MAX: usize = 16;
+/// Data files smaller than a segment by this factor are merged when there are as many of them.
+const SMALL_FILES: usize = 8;
+/// Changes of the keydir under one holding of the shard lock.
+const MOVES_PER_HOLD: usize = 64;
+
+/// What happens to segments that leave the log.
+#[derive(Debug, Default)]
+pub(crate) struct Leaving {
+    /// Data files that come to be.
+    data: Vec<DataFileState>,
+    merged: Merged,
+    /// Files whose records are all elsewhere or dead.
+    gone: Vec<u64>,
+}
+
+/// The shard as a merge sees it.
+struct ShardView<'a> {
+    shard: &'a Shard,
+    keydirs: BTreeMap<u32, (Arc<Keydir>, u64)>,
+    history: History,
+    started: Duration,
+    done: std::cell::Cell<u64>,
+}
+
+impl View for ShardView<'_> {
+    fn location(&self, table: u32, hash: KeyHash) -> Option<Location> {
+        self.keydirs.get(&table)?.0.get(hash)
+    }
+
+    fn holds(&self, record: &Record<'_>) -> bool {
+        let known = self.keydirs.get(&record.table);
+        known.is_some_and(|(_, void_until)| record.sequence > *void_until)
+            && self.history.holds(self.shard.number, record.epoch, record.sequence)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.shard.timer.now_ms(&self.shard.env)
+    }
+
+    fn hash_seed(&self) -> u64 {
+        self.shard.hash_seed
+    }
+
+    fn generation(&self) -> u64 {
+        // Poisoned or not: a generation is never given twice, and nothing of a poisoned shard is committed.
+        self.shard.log.give_generation().unwrap_or(slotcask_cask::GENERATION_MAX)
+    }
+
+    fn pause(&self, bytes: u64) -> bool {
+        let done = self.done.get() + bytes;
+        self.done.set(done);
+        if let Some(rate) = self.shard.options.merge_rate
+            && self.shard.options.background
+        {
+            let due = Duration::from_secs_f64(done as f64 / rate as f64);
+            let elapsed = self.shard.env.clock.monotonic().saturating_sub(self.started);
+            if let Some(early) = due.checked_sub(elapsed) {
+                std::thread::sleep(early.min(Duration::from_millis(100)));
+            }
+        }
+        !self.shard.stopping.load(Ordering::Relaxed) && self.shard.log.poison_cause().is_none()
+    }
+}
+
+impl Shard {
+    fn view(&self) -> ShardView<'_> {
+        let guard = self.lock();
+        let state = guard.state_ref();
+        let keydirs = state
+            .casks
+            .iter()
+            .filter_map(|(table, keydir)| {
+                let entry = state.catalogue.get(table)?;
+                Some((*table, (keydir.clone(), entry.clear_sequence)))
+            })
+            .collect();
+        drop(guard);
+        ShardView {
+            shard: self,
+            keydirs,
+            history: self.history.lock().clone(),
+            started: self.env.clock.monotonic(),
+            done: std::cell::Cell::new(0),
+        }
+    }
+
+    fn cask_ident(&self) -> CaskIdent {
+        let ident = self.log.ident();
+        CaskIdent { store: ident.store, shard: ident.shard, dir: ident.dir.clone() }
+    }
+
+    /// Decides about the segments that the checkpoint under way takes out of the log, and writes what has to be written before
+    /// it is committed. The upkeep lock is held.
+    pub(crate) fn leave_log(&self) -> Result<Leaving> {
+        let mut leaving = Leaving::default();
+        let mut inputs = Vec::new();
+        for (generation, end) in self.log.leaving() {
+            let Some(file) = self.log.files().get(generation) else { continue };
+            let used = self.lock().state_ref().usage.of(generation);
+            if used.records == 0 {
+                leaving.gone.push(generation);
+                continue;
+            }
+            let input = Input { generation, end, file };
+            if used.live_bytes * 1000 >= end * KEEP_PERMILLE {
+                leaving.data.push(self.seal(&input)?);
+            } else {
+                inputs.push(input);
+            }
+        }
+        if inputs.is_empty() {
+            return Ok(leaving);
+        }
+        let others: Vec<DataFileState> =
+            self.log.manifest_state().data.iter().chain(&leaving.data).copied().collect();
+        match self.run_merge(&inputs, &others) {
+            Ok(merged) => {
+                leaving.gone.extend(inputs.iter().map(|input| input.generation));
+                leaving.data.extend(merged.outputs.iter().map(|output| output.state));
+                leaving.merged = merged;
+            }
+            // No room for copies: the segments stay as they are, which needs none.
+            Err(error) if error.is_out_of_resources() || matches!(error, Error::Closed) => {
+                for input in &inputs {
+                    leaving.data.push(self.seal(input)?);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        leaving.data.sort_unstable_by_key(|file| file.generation);
+        Ok(leaving)
+    }
+
+    /// Lists what a segment holds, for it to be a data file from now on.
+    fn seal(&self, input: &Input) -> Result<DataFileState> {
+        let view = self.view();
+        let frames = slotcask_cask::Frames {
+            generation: input.generation,
+            end: input.end,
+            file: &*input.file,
+        };
+        let ident = self.cask_ident();
+        let of_cask = |error| Error::of_cask(error, self.id());
+        let (state, hint) = slotcask_cask::rebuild_hint(
+            &ident,
+            frames,
+            DataOrigin::Sealed,
+            self.hash_seed,
+            |record| view.holds(record),
+        )
+        .map_err(of_cask)?;
+        if let Err(error) = slotcask_cask::write_hint(&self.env, &ident, &state, &hint) {
+            // Derived: the next opening makes it anew.
+            tracing::warn!(%error, "a hint could not be written");
+        }
+        Ok(state)
+    }
+
+    fn run_merge(&self, inputs: &[Input], others: &[DataFileState]) -> Result<Merged> {
+        let limits = Limits { file_size: self.data_file_size() };
+        let merged = slotcask_cask::merge(
+            &self.env,
+            &self.cask_ident(),
+            inputs,
+            others,
+            &self.view(),
+            limits,
+        )
+        .map_err(|error| Error::of_cask(error, self.id()))?;
+        // What was left behind as dead must not come to be the newest by a crash.
+        if !slotcask_format::mutants::active("merge_before_log") {
+            let last = self.lock().last_sequence();
+            self.wait_durable(last, None)?;
+        }
+        Ok(merged)
+    }
+
+    /// Bytes of a data file, about.
+    fn data_file_size(&self) -> u64 {
+        (self.log.config().segment_size * 4).clamp(64 << 10, 256 << 20)
+    }
+
+    /// What the manifest is told about segments that leave.
+    pub(crate) fn list_leaving(&self, leaving: &Leaving, manifest: &mut ManifestState) {
+        manifest.data.extend(leaving.data.iter().copied());
+        manifest.data.sort_unstable_by_key(|file| file.generation);
+    }
+
+    /// Points the keydirs to where records stand now; the manifest is durable.
+    pub(crate) fn left_log(&self, leaving: &Leaving) {
+        self.take_over(&leaving.merged);
+        let mut guard = self.lock();
+        for generation in &leaving.gone {
+            guard.state().usage.forget(*generation);
+        }
+    }
+
+    /// Removes what was written for segments that stay in the log after all.
+    pub(crate) fn leave_failed(&self, leaving: &Leaving) {
+        if self.log.poison_cause().is_some() {
+            // The manifest may have it after all.
+            return;
+        }
+        for output in &leaving.merged.outputs {
+            if let Err(error) =
+                slotcask_cask::remove_data(&self.env, &self.cask_ident(), &output.state)
+            {
+                tracing::warn!(%error, "the output of a merge could not be removed; the next opening does");
+            }
+        }
+    }
+
+    fn take_over(&self, merged: &Merged) {
+        for output in &merged.outputs {
+            self.log.files().insert(output.state.generation, output.file.clone());
+        }
+        {
+            let mut guard = self.lock();
+            for output in &merged.outputs {
+                let entries = output.hint.iter().flat_map(|(_, entries)| entries);
+                let mut used = crate::cask::usage::FileUse::default();
+                for entry in entries {
+                    let at = Location::with_code(output.state.generation, 4096, entry.size_code);
+                    used.bytes += at.map_or(0, |at| at.size_max() as u64);
+                    used.records += 1;
+                    used.tombstones += u64::from(entry.kind != 1);
+                }
+                guard.state().usage.set(output.state.generation, used);
+            }
+        }
+        for moves in merged.moves.chunks(MOVES_PER_HOLD) {
+            let mut guard = self.lock();
+            let state = guard.state();
+            for moved in moves {
+                let Some(keydir) = state.casks.get(&moved.table) else { continue };
+                match moved.to {
+                    Some(to) => {
+                        if keydir.relocate(moved.hash, moved.from, to) {
+                            state.usage.moved(moved.from, to);
+                            if let Some(deadline_ms) = moved.deadline_ms {
+                                state.expiry.add(deadline_ms, to);
+                            }
+                        }
+                    }
+                    None => {
+                        if keydir.remove_if(moved.hash, moved.from) {
+                            state.usage.dead(moved.from);
+                            state.counters.expired += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Merges data files if there is enough to win. The upkeep lock is held. Returns whether it did.
+    pub(crate) fn merge_if_due(&self) -> Result<bool> {
+        let manifest = self.log.manifest_state();
+        let chosen = self.choose(&manifest.data);
+        if chosen.is_empty() {
+            return Ok(false);
+        }
+        self.merge_files(&manifest, &chosen)
+    }
+
+    /// Merges all data files that hold anything dead. The upkeep lock is held.
+    pub(crate) fn merge_all(&self) -> Result<bool> {
+        let manifest = self.log.manifest_state();
+        let mut done = false;
+        let mut left: Vec<u64> = {
+            let guard = self.lock();
+            let usage = &guard.state_ref().usage;
+            let wasteful = manifest.data.iter().filter(|file| {
+                let used = usage.of(file.generation);
+                used.live_records < used.records || used.records < file.records
+            });
+            wasteful.map(|file| file.generation).collect()
+        };
+        while !left.is_empty() {
+            let rest = left.split_off(left.len().min(INPUTS_MAX));
+            done |= self.merge_files(&self.log.manifest_state(), &left.into_iter().collect())?;
+            left = rest;
+        }
+        Ok(done)
+    }
+
+    fn choose(&self, data: &[DataFileState]) -> BTreeSet<u64> {
+        let guard = self.lock();
+        let usage = &guard.state_ref().usage;
+        let mut files: Vec<(u64, u64, u64)> = data
+            .iter()
+            .map(|file| (file.generation, usage.of(file.generation).live_bytes, file.end))
+            .collect();
+        drop(guard);
+        let mut chosen = BTreeSet::new();
+        let (live, total) =
+            files.iter().fold((0, 0), |(live, total), file| (live + file.1, total + file.2));
+        // Files that hold nothing, or next to nothing, cost next to nothing to merge.
+        files.sort_unstable_by_key(|(_, live, end)| live * 1000 / end.max(&1));
+        let mut waste = total.saturating_sub(live * SPACE_PERMILLE / 1000);
+        if total * 1000 > live * SPACE_PERMILLE + self.log.config().segment_size * 1000 {
+            for (generation, live, end) in files.iter().take(INPUTS_MAX) {
+                if waste == 0 || live * 1000 > end * 900 {
+                    break;
+                }
+                chosen.insert(*generation);
+                waste = waste.saturating_sub(end.saturating_sub(*live));
+            }
+        }
+        let small: Vec<u64> = files
+            .iter()
+            .filter(|(_, _, end)| *end < self.log.config().segment_size / SMALL_FILES as u64)
+            .map(|(generation, ..)| *generation)
+            .collect();
+        if small.len() >= SMALL_FILES {
+            chosen.extend(small.into_iter().take(INPUTS_MAX));
+        }
+        chosen
+    }
+
+    fn merge_files(&self, manifest: &ManifestState, chosen: &BTreeSet<u64>) -> Result<bool> {
+        let started = self.env.clock.monotonic();
+        let (inputs, others): (Vec<DataFileState>, Vec<DataFileState>) =
+            manifest.data.iter().partition(|file| chosen.contains(&file.generation));
+        let files = self.log.files();
+        let inputs_open: Vec<Input> = inputs
+            .iter()
+            .filter_map(|file| {
+                let open = files.get(file.generation)?;
+                Some(Input { generation: file.generation, end: file.end, file: open })
+            })
+            .collect();
+        if inputs_open.len() < inputs.len() {
+            return Err(Error::corrupt(&self.log.ident().dir, 0, "a data file is not open".to_owned()));
+        }
+        let merged = match self.run_merge(&inputs_open, &others) {
+            Ok(merged) => merged,
+            Err(Error::Closed) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        drop(inputs_open);
+        let committed = self.log.commit_state(|state| {
+            state.data.retain(|file| !chosen.contains(&file.generation));
+            state.data.extend(merged.outputs.iter().map(|output| output.state));
+            state.data.sort_unstable_by_key(|file| file.generation);
+        });
+        if let Err(error) = committed {
+            self.leave_failed(&Leaving { merged, ..Leaving::default() });
+            return Err(Error::of_log(error, self.id()));
+        }
+        self.take_over(&merged);
+        for input in &inputs {
+            files.remove(input.generation);
+            self.lock().state().usage.forget(input.generation);
+            if let Err(error) = slotcask_cask::remove_data(&self.env, &self.cask_ident(), input) {
+                // The manifest has forgotten it: the next opening removes it.
+                tracing::warn!(%error, "a merged data file could not be removed");
+            }
+        }
+        let mut figures = self.figures.lock();
+        figures.merges += 1;
+        figures.merge_bytes_read += merged.bytes_read;
+        figures.merge_bytes_written += merged.bytes_written;
+        figures.tombstones_dropped += merged.tombstones_dropped;
+        drop(figures);
+        let elapsed = self.env.clock.monotonic().saturating_sub(started);
+        metrics::histogram!("slotcask_merge_seconds").record(elapsed.as_secs_f64());
+        metrics::counter!("slotcask_merge_bytes_written_total").increment(merged.bytes_written);
+        Ok(true)
+    }
+}

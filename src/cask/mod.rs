@@ -1,0 +1,26 @@
+//! Cask tables: keys and values of any length, in the log and in data files.
+
+mod batch;
+mod conditional;
+mod expiry;
+mod iter;
+mod merge;
+mod options;
+mod read;
+mod recover;
+mod shared;
+mod shelf;
+mod usage;
+mod write;
+
+pub use iter::CaskIter;
+pub use options::CaskOptions;
+pub use shared::CaskTable;
+
+pub(crate) use batch::CaskOperation;
+pub(crate) use expiry::Expiry;
+pub(crate) use recover::{CaskRedo, apply, forget};
+pub(crate) use shared::CaskShared;
+pub(crate) use shelf::Shelf;
+pub(crate) use usage::Usage;
+pub(crate) use write::{place, reserve};

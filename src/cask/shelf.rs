@@ -1,0 +1,80 @@
+//! Reading records by their place: from flushes that are not written yet, from the cache, from files.
+
+use crate::error::{Error, Result};
+use crate::shard::ShardState;
+use slotcask_cask::{Cache, CachedRecord, CaskError, Location};
+use slotcask_format::checksum::Seed;
+use slotcask_format::file_name::ShardFile;
+use slotcask_format::record::{self, RecordKind};
+use slotcask_log::{Files, ShardLog};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where the records of one shard's cask tables are read.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    pub shard: u32,
+    pub dir: PathBuf,
+    pub files: Arc<Files>,
+    pub seed: Seed,
+    pub cache: Cache,
+}
+
+impl Shelf {
+    /// The record at `at`, or None when its file is gone: then the keydir knows a newer place.
+    pub(crate) fn read(
+        &self,
+        log: Option<&ShardLog<ShardState>>,
+        at: Location,
+    ) -> Result<Option<Arc<CachedRecord>>> {
+        if let Some(found) = self.cache.get(at) {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.read_unflushed(log, at)? {
+            return Ok(Some(Arc::new(found)));
+        }
+        let Some(file) = self.files.get(at.generation()) else { return Ok(None) };
+        let found = slotcask_cask::read_record(&*file, at, self.seed)
+            .map_err(|error| self.error(at, error))?;
+        let found = Arc::new(found);
+        self.cache.insert(at, found.clone());
+        Ok(Some(found))
+    }
+
+    /// The record at `at` if it is not on disk yet.
+    pub(crate) fn read_unflushed(
+        &self,
+        log: Option<&ShardLog<ShardState>>,
+        at: Location,
+    ) -> Result<Option<CachedRecord>> {
+        let Some(log) = log else { return Ok(None) };
+        let mut bytes = Vec::new();
+        if log.read_unflushed(at.generation(), at.offset(), at.size_max(), &mut bytes) {
+            return self.decode(at, &bytes).map(Some);
+        }
+        Ok(None)
+    }
+
+    fn decode(&self, at: Location, bytes: &[u8]) -> Result<CachedRecord> {
+        let corrupt = |reason: String| Error::corrupt(&self.path(at), at.offset(), reason);
+        let (found, _) = record::decode(self.seed, bytes)
+            .map_err(|reason| corrupt(format!("a record in memory: {reason}")))?;
+        if found.kind != RecordKind::Put {
+            return Err(corrupt(format!("a record of kind {:?} instead of a value", found.kind)));
+        }
+        CachedRecord::of(&found).map_err(|reason| corrupt(reason.to_string()))
+    }
+
+    pub(crate) fn path(&self, at: Location) -> PathBuf {
+        self.dir.join(ShardFile::Segment(at.generation()).name())
+    }
+
+    pub(crate) fn error(&self, at: Location, error: CaskError) -> Error {
+        match error {
+            CaskError::Corrupt { offset, reason, .. } => {
+                Error::corrupt(&self.path(at), offset, reason)
+            }
+            error => Error::of_cask(error, self.shard),
+        }
+    }
+}
