@@ -125,10 +125,7 @@ impl Operation {
         }
     }
 
-    fn check_locked(
-        &self,
-        guard: &mut Guard<'_, ShardState>,
-    ) -> std::result::Result<(), Obstacle> {
+    fn check_locked(&self, guard: &mut Guard<'_, ShardState>) -> std::result::Result<(), Obstacle> {
         match self {
             Self::Fixed(operation) => operation.table.table_of(guard).map(drop),
             Self::Cask(operation) => operation.table.check_locked(guard),
@@ -138,10 +135,19 @@ impl Operation {
 
 /// What an operation will do, decided before any of them is done.
 enum Step {
-    Put { at: usize, slot: u32, existed: bool },
-    Delete { at: usize, slot: u32 },
+    Put {
+        at: usize,
+        slot: u32,
+        existed: bool,
+    },
+    Delete {
+        at: usize,
+        slot: u32,
+    },
     /// Of a cask table.
-    Cask { at: usize },
+    Cask {
+        at: usize,
+    },
 }
 
 impl Store {
@@ -171,11 +177,7 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Batch::put`].
-    pub fn delete(
-        &mut self,
-        table: &impl BatchTable,
-        key: impl AsRef<[u8]>,
-    ) -> Result<&mut Self> {
+    pub fn delete(&mut self, table: &impl BatchTable, key: impl AsRef<[u8]>) -> Result<&mut Self> {
         table.stage(self, key.as_ref(), None)?;
         Ok(self)
     }

@@ -324,7 +324,9 @@ impl Error {
     pub(crate) fn of_cask(error: CaskError, shard: u32) -> Self {
         match error {
             CaskError::Io(error) => Self::of_io(error, shard),
-            CaskError::Corrupt { path, offset, reason } => Self::Corrupt { path, at: offset, reason },
+            CaskError::Corrupt { path, offset, reason } => {
+                Self::Corrupt { path, at: offset, reason }
+            }
             CaskError::Newer { path, found, supported } => Self::NewerFormat {
                 path,
                 reason: format!("it has format version {found}, newer than {supported}"),

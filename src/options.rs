@@ -409,9 +409,10 @@ impl WriteOptions {
         let now = now_ms();
         let deadline = match vanish {
             Vanish::At(deadline) => Some(deadline),
-            Vanish::After(ttl) => {
-                u64::try_from(ttl.as_millis()).ok().filter(|ttl| *ttl > 0).and_then(|ttl| now.checked_add(ttl))
-            }
+            Vanish::After(ttl) => u64::try_from(ttl.as_millis())
+                .ok()
+                .filter(|ttl| *ttl > 0)
+                .and_then(|ttl| now.checked_add(ttl)),
         };
         match deadline {
             Some(deadline) if deadline > now && deadline < u64::MAX => Ok(Some(deadline)),

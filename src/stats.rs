@@ -115,9 +115,10 @@ impl Stats {
                 let (counters, data, expiry_bytes) = {
                     let mut guard = shard.lock();
                     let state = guard.state();
-                    let data = state.usage.all().fold((0, 0, 0), |(files, live, bytes), (_, used)| {
-                        (files + 1, live + used.live_bytes, bytes + used.bytes)
-                    });
+                    let data =
+                        state.usage.all().fold((0, 0, 0), |(files, live, bytes), (_, used)| {
+                            (files + 1, live + used.live_bytes, bytes + used.bytes)
+                        });
                     (state.counters, data, state.expiry.memory_bytes())
                 };
                 ShardStats {

@@ -45,7 +45,9 @@ impl CaskOperation {
                 self.table.put_reserved(guard, self.route, &pair, flags)
             }
             // Deleted whether it is there or not: a batch does not look at the disk.
-            None => self.table.delete_reserved(guard, self.route, &self.key, RecordKind::Delete, flags),
+            None => {
+                self.table.delete_reserved(guard, self.route, &self.key, RecordKind::Delete, flags)
+            }
         }
     }
 }

@@ -87,7 +87,11 @@ impl Shard {
         Ok(!due.is_empty())
     }
 
-    fn expire(&self, at: Location, record: &Arc<CachedRecord>) -> std::result::Result<(), Obstacle> {
+    fn expire(
+        &self,
+        at: Location,
+        record: &Arc<CachedRecord>,
+    ) -> std::result::Result<(), Obstacle> {
         let hash = KeyHash::of(self.hash_seed, record.key());
         let mut guard = self.lock();
         let Some(keydir) = guard.state().casks.get(&record.table()).cloned() else {

@@ -350,7 +350,11 @@ impl Shard {
             })
             .collect();
         if inputs_open.len() < inputs.len() {
-            return Err(Error::corrupt(&self.log.ident().dir, 0, "a data file is not open".to_owned()));
+            return Err(Error::corrupt(
+                &self.log.ident().dir,
+                0,
+                "a data file is not open".to_owned(),
+            ));
         }
         let merged = match self.run_merge(&inputs_open, &others) {
             Ok(merged) => merged,

@@ -94,11 +94,9 @@ impl Store {
         let catalogue = self.inner.catalogue.lock();
         match catalogue.casks.get(name).cloned() {
             Some(shared) => Ok(CaskTable::new(self.inner.clone(), shared)),
-            None if catalogue.tables.contains_key(name) => Err(Error::TableKind {
-                table: name.to_owned(),
-                expected: "cask",
-                found: "fixed",
-            }),
+            None if catalogue.tables.contains_key(name) => {
+                Err(Error::TableKind { table: name.to_owned(), expected: "cask", found: "fixed" })
+            }
             None => Err(Error::NoSuchTable { table: name.to_owned() }),
         }
     }

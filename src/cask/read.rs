@@ -30,7 +30,11 @@ impl CaskTable {
     ///
     /// # Errors
     /// As [`CaskTable::get`].
-    pub fn get_with<T>(&self, key: impl AsRef<[u8]>, f: impl FnOnce(&[u8]) -> T) -> Result<Option<T>> {
+    pub fn get_with<T>(
+        &self,
+        key: impl AsRef<[u8]>,
+        f: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>> {
         let key = key.as_ref();
         self.check_key(key)?;
         self.check_readable()?;
@@ -94,7 +98,11 @@ impl CaskTable {
             // The keydir is told of the new place of a record before the old file goes.
             at = keydir.get(route.hash);
             if at == Some(place) && shelf.files.get(place.generation()).is_none() {
-                return Err(Error::corrupt(&shelf.path(place), place.offset(), "the file is not there".to_owned()));
+                return Err(Error::corrupt(
+                    &shelf.path(place),
+                    place.offset(),
+                    "the file is not there".to_owned(),
+                ));
             }
         }
         Ok(None)

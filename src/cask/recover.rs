@@ -1,7 +1,7 @@
 //! Recovery of cask tables: keydirs from hints, then the log on top of them.
 
-use crate::cask::{Expiry, Usage};
 use crate::cask::usage::FileUse;
+use crate::cask::{Expiry, Usage};
 use crate::error::{Error, Result};
 use slotcask_cask::{CaskIdent, KeyHash, Keydir, Location};
 use slotcask_format::hint::HintTables;
@@ -40,9 +40,8 @@ impl CaskRedo {
             .filter(|table| table.schema.kind == TableKind::Cask && on_shard(table.table))
             .map(|table| (table.table, table.clear_sequence))
             .collect();
-        let loaded =
-            slotcask_cask::load(env, ident, &manifest.data, &tables, hash_seed, history)
-                .map_err(|error| Error::of_cask(error, u32::from(ident.shard)))?;
+        let loaded = slotcask_cask::load(env, ident, &manifest.data, &tables, hash_seed, history)
+            .map_err(|error| Error::of_cask(error, u32::from(ident.shard)))?;
         let mut redo = Self { hash_seed, rebuilt: loaded.rebuilt, ..Self::default() };
         for (table, keydir) in loaded.keydirs {
             redo.keydirs.insert(table, Arc::new(keydir));
@@ -67,7 +66,12 @@ impl CaskRedo {
     }
 
     /// Applies a record of a cask table, which stands at this place of the log.
-    pub(crate) fn apply(&mut self, record: &Record<'_>, generation: u64, offset: u64) -> Result<()> {
+    pub(crate) fn apply(
+        &mut self,
+        record: &Record<'_>,
+        generation: u64,
+        offset: u64,
+    ) -> Result<()> {
         let Some(keydir) = self.keydirs.get(&record.table) else { return Ok(()) };
         apply(
             keydir,

@@ -163,8 +163,7 @@ impl StoreInner {
             let keydir = new.next().flatten();
             state_of.apply_create(shard, &ddl, &schema, New::Cask(keydir));
         })?;
-        let shared =
-            Arc::new(CaskShared { id, schema, keydirs, dropped: AtomicBool::new(false) });
+        let shared = Arc::new(CaskShared { id, schema, keydirs, dropped: AtomicBool::new(false) });
         catalogue.casks.insert(shared.schema.name.clone(), shared.clone());
         Ok(shared)
     }
@@ -388,13 +387,7 @@ pub(crate) struct Applying<'a> {
 }
 
 impl Applying<'_> {
-    fn apply_create(
-        &mut self,
-        shard: &Shard,
-        ddl: &Ddl,
-        schema: &TableSchema,
-        new: New,
-    ) {
+    fn apply_create(&mut self, shard: &Shard, ddl: &Ddl, schema: &TableSchema, new: New) {
         let there = match &new {
             New::Fixed(table) => table.is_some(),
             New::Cask(keydir) => keydir.is_some(),

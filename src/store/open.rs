@@ -255,9 +255,7 @@ fn assemble(
             let keydirs = opened.iter().map(|shard| shard.keydirs.get(&id).cloned()).collect();
             let name = schema.name.clone();
             let dropped = AtomicBool::new(false);
-            catalogue
-                .casks
-                .insert(name, Arc::new(CaskShared { id, schema, keydirs, dropped }));
+            catalogue.casks.insert(name, Arc::new(CaskShared { id, schema, keydirs, dropped }));
             continue;
         }
         let readers = opened.iter().map(|shard| shard.readers.get(&id).cloned()).collect();

@@ -104,8 +104,7 @@ impl ShardContext {
             return;
         }
         let ShardState { usage, expiry, .. } = state;
-        if let Err(error) =
-            crate::cask::apply(keydir, usage, expiry, self.hash_seed, record, place)
+        if let Err(error) = crate::cask::apply(keydir, usage, expiry, self.hash_seed, record, place)
         {
             tracing::error!(%error, "a record cannot be pointed to where it stands now");
         }
@@ -207,9 +206,7 @@ pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<Ope
         files = log.files().clone();
         let cask_ident = context.cask_ident(number);
         for (state, hint) in &rebuilt {
-            if let Err(error) =
-                slotcask_cask::write_hint(&context.env, &cask_ident, state, hint)
-            {
+            if let Err(error) = slotcask_cask::write_hint(&context.env, &cask_ident, state, hint) {
                 // Derived: the next opening makes it anew.
                 tracing::warn!(%error, "a hint could not be written");
             }

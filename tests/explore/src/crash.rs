@@ -1,6 +1,6 @@
 //! Power loss at every I/O call, with every legal remainder, and again inside the recovery.
 
-use crate::life::{ALL, Life, OPS, Op};
+use crate::life::{ALL, CASK_ALL, CASK_OPS, Life, OPS, Op};
 use crate::model::{Model, State};
 use crate::random::Random;
 use crate::verdict::judge;
@@ -24,6 +24,8 @@ pub struct Budget {
     pub protected: bool,
     /// Which part of the work this thread does, of how many.
     pub part: (u64, u64),
+    /// Lives with a cask table.
+    pub cask: bool,
 }
 
 /// What was explored.
@@ -62,29 +64,33 @@ pub struct Script {
     pub seed: u64,
     /// Operations.
     pub ops: Vec<Op>,
+    /// Whether there is a cask table.
+    pub cask: bool,
 }
 
 /// The scripts: all strings up to length 3, then random ones without end. A script is known by its number.
 #[must_use]
-pub fn script(number: u64) -> Script {
-    let base = OPS.len() as u64;
+pub fn script(number: u64, cask: bool) -> Script {
+    let strings: &[Op] = if cask { &CASK_OPS } else { &OPS };
+    let all: &[Op] = if cask { &CASK_ALL } else { &ALL };
+    let base = strings.len() as u64;
     let mut rest = number;
     for len in 0..=3_u32 {
         let count = base.pow(len);
         if rest < count {
             let mut ops = Vec::new();
             for _ in 0..len {
-                ops.push(OPS[(rest % base) as usize]);
+                ops.push(strings[(rest % base) as usize]);
                 rest /= base;
             }
-            return Script { seed: number, ops };
+            return Script { seed: number, ops, cask };
         }
         rest -= count;
     }
     let mut random = Random(number);
-    let len = 4 + random.below(14);
-    let ops = (0..len).map(|_| ALL[random.below(ALL.len() as u64) as usize]).collect();
-    Script { seed: number, ops }
+    let len = 4 + random.below(if cask { 24 } else { 14 });
+    let ops = (0..len).map(|_| all[random.below(all.len() as u64) as usize]).collect();
+    Script { seed: number, ops, cask }
 }
 
 /// Scripts that are all strings up to length 3.
@@ -111,7 +117,7 @@ fn live(
     protected: bool,
 ) -> slotcask::Result<()> {
     let mut life = Life::open(disk, protected, script.seed)?;
-    life.furnish(model)?;
+    life.furnish(model, script.cask)?;
     for op in &script.ops {
         life.run(*op, model)?;
     }
@@ -164,7 +170,7 @@ pub fn explore(budget: &Budget, mut progress: impl FnMut(&Tally)) -> Tally {
     {
         let seed =
             if number < EXHAUSTIVE { number } else { number.wrapping_add(budget.seed << 20) };
-        explore_script(&script(seed), budget, &mut seen, &mut tally, None);
+        explore_script(&script(seed, budget.cask), budget, &mut seen, &mut tally, None);
         number += parts;
         progress(&tally);
     }
@@ -190,7 +196,7 @@ pub fn explore_script(
     let founded = if script.ops.is_empty() || only.is_some() {
         0
     } else {
-        let empty = Script { seed: script.seed, ops: Vec::new() };
+        let empty = Script { seed: script.seed, ops: Vec::new(), cask: script.cask };
         play(&empty, u64::MAX, budget).0.io_count()
     };
     let mut random = Random(script.seed ^ 0xc0ff_ee00);
@@ -283,8 +289,9 @@ fn second_crash(
 fn describe(script: &Script, stop: u64, plan: &str, what: &str, budget: &Budget) -> String {
     let profile = if budget.profile == Profile::Sector512 { "512" } else { "4k" };
     let protected = if budget.protected { " --protected" } else { "" };
+    let component = if budget.cask { " --component cask" } else { "" };
     format!(
-        "--profile {profile}{protected} --reproduce {}:{stop}  script {:?}, cut at event {stop}, {plan}: {what}",
+        "--profile {profile}{protected}{component} --reproduce {}:{stop}  script {:?}, cut at event {stop}, {plan}: {what}",
         script.seed, script.ops
     )
 }

@@ -46,15 +46,55 @@ pub struct Tally {
 /// The stores that are damaged: closed, killed while idle, killed with an unproven tail.
 #[must_use]
 pub fn images(seed: u64) -> Vec<Image> {
-    ["closed", "idle", "killed"].into_iter().map(|name| image(name, seed)).collect()
+    let states = ["closed", "idle", "killed"];
+    let fixed = states.into_iter().map(|name| image(name, seed, false));
+    fixed.chain(states.into_iter().map(|name| image(name, seed, true))).collect()
 }
 
-fn build(name: &str, seed: u64) -> Option<(SimDisk, SimDisk)> {
+fn build(name: &str, seed: u64, cask: bool) -> Option<(SimDisk, SimDisk)> {
     let disk = SimDisk::new(SimOptions { seed, ..SimOptions::default() });
     let mut model = Model::new(State::default());
     let mut life = Life::open(&disk, false, seed).ok()?;
-    life.furnish(&mut model).ok()?;
+    life.furnish(&mut model, cask).ok()?;
     use Op::{Batch, Checkpoint, Delete, Grow, Overwrite, Poll, Put, Reopen, Rotate, Sync};
+    // Data files of both origins, with dead records and deletes in them.
+    let before: &[Op] = if cask {
+        use Op::{CaskBatch, CaskDelete, CaskFill, CaskOverwrite, CaskPut, Merge};
+        &[
+            CaskPut,
+            CaskFill,
+            CaskFill,
+            Rotate,
+            CaskOverwrite,
+            CaskPut,
+            Rotate,
+            Checkpoint,
+            Checkpoint,
+            CaskFill,
+            CaskPut,
+            Rotate,
+            CaskDelete,
+            CaskPut,
+            Rotate,
+            Checkpoint,
+            Checkpoint,
+            Merge,
+            CaskFill,
+            CaskPut,
+            CaskPut,
+            Rotate,
+            CaskPut,
+            CaskBatch,
+            Rotate,
+            Checkpoint,
+            Checkpoint,
+        ]
+    } else {
+        &[]
+    };
+    for op in before {
+        life.run(*op, &mut model).ok()?;
+    }
     for op in [
         Put, Grow, Sync, Checkpoint, Overwrite, Rotate, Put, Delete, Checkpoint, Grow, Reopen, Put,
         Checkpoint,
@@ -76,9 +116,9 @@ fn build(name: &str, seed: u64) -> Option<(SimDisk, SimDisk)> {
     Some((rest, earlier))
 }
 
-fn image(name: &'static str, seed: u64) -> Image {
-    let (disk, earlier) = build(name, seed).expect("the life without faults does not fail");
-    let (foreign, _) = build(name, seed + 1).expect("the life without faults does not fail");
+fn image(name: &'static str, seed: u64, cask: bool) -> Image {
+    let (disk, earlier) = build(name, seed, cask).expect("the life without faults does not fail");
+    let (foreign, _) = build(name, seed + 1, cask).expect("the life without faults does not fail");
     let unproven = (name == "killed").then(|| last_flush(&disk));
     let Ok(opened) = open(&disk.fork(), false) else { panic!("the image without faults opens") };
     Image {
@@ -280,6 +320,8 @@ fn kind_of(path: &Path) -> String {
         Some(ShardFile::Manifest(_)) => "manifest".to_owned(),
         Some(ShardFile::Slots(_)) => "slots".to_owned(),
         Some(ShardFile::Map(_)) => "page map".to_owned(),
+        Some(ShardFile::Data(_)) => "data".to_owned(),
+        Some(ShardFile::Hint(_)) => "hint".to_owned(),
         Some(ShardFile::DoubleWrite) => "double write".to_owned(),
         Some(ShardFile::Temporary) | None => name,
     }

@@ -29,11 +29,11 @@ const ERRORS: [FaultError; 4] =
 
 /// Tries every `step`th script with every call failing in turn.
 #[must_use]
-pub fn run(scripts: u64, lives_max: u64) -> Tally {
+pub fn run(scripts: u64, lives_max: u64, cask: bool) -> Tally {
     let mut tally = Tally::default();
     let step = (EXHAUSTIVE / scripts.max(1)).max(1);
     'all: for number in (0..EXHAUSTIVE).rev().step_by(step as usize) {
-        let script = script(number);
+        let script = script(number, cask);
         let calls = {
             let (disk, _, _) = play(&script, None);
             disk.op_count(OpFilter::Any)
@@ -62,7 +62,7 @@ fn play(script: &Script, fault: Option<Fault>) -> (SimDisk, Model, slotcask::Res
     match Life::open(&disk, false, script.seed) {
         Err(error) => end = Err(error),
         Ok(mut life) => {
-            let furnished = life.furnish(&mut model);
+            let furnished = life.furnish(&mut model, script.cask);
             let ops = script.ops.iter().copied();
             end = furnished.and_then(|()| {
                 for op in ops {

@@ -1,10 +1,16 @@
 //! A life of a store on the simulated disk: a string of operations, run until it ends or the power fails.
 
 use crate::model::{Model, State, value};
-use slotcask::{Durability, Error, Options, Result, Store, Table, TableOptions};
-use slotcask_io::SimDisk;
-use slotcask_io::sim::env_of;
+use crate::verdict::Refused;
+use slotcask::{
+    CaskOptions, Durability, Error, Options, Result, Store, Table, TableInfo, TableKind,
+    TableOptions, WriteOptions,
+};
+use slotcask_io::sim::{SimClock, env_of};
+use slotcask_io::{Env, SimDisk};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What a life is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +39,62 @@ pub enum Op {
     Poll,
     /// Closed and opened.
     Reopen,
+    /// A new key of table `c`, buffered.
+    CaskPut,
+    /// An old key of table `c`, buffered.
+    CaskOverwrite,
+    /// A delete in table `c`, buffered.
+    CaskDelete,
+    /// Large values in table `c`, enough to fill a third of a segment.
+    CaskFill,
+    /// An atomic batch over tables `a` and `c`, durable when acknowledged.
+    CaskBatch,
+    /// A key of table `c` whose deadline passes.
+    CaskExpire,
+    /// All data files merged.
+    Merge,
+    /// Table `c` is dropped and created again.
+    CaskDrop,
+    /// Table `c` is emptied.
+    CaskClear,
 }
 
+/// The operations of exhaustive lives with a cask table.
+pub const CASK_OPS: [Op; 10] = [
+    Op::CaskPut,
+    Op::CaskOverwrite,
+    Op::CaskDelete,
+    Op::CaskFill,
+    Op::CaskBatch,
+    Op::Sync,
+    Op::Checkpoint,
+    Op::Rotate,
+    Op::Merge,
+    Op::Reopen,
+];
+/// All of them, for random lives with a cask table.
+pub const CASK_ALL: [Op; 20] = [
+    Op::CaskPut,
+    Op::CaskOverwrite,
+    Op::CaskDelete,
+    Op::CaskFill,
+    Op::CaskFill,
+    Op::CaskBatch,
+    Op::CaskExpire,
+    Op::Merge,
+    Op::CaskDrop,
+    Op::CaskClear,
+    Op::Put,
+    Op::Overwrite,
+    Op::Grow,
+    Op::Sync,
+    Op::Checkpoint,
+    Op::Checkpoint,
+    Op::Rotate,
+    Op::Rotate,
+    Op::Poll,
+    Op::Reopen,
+];
 /// The operations of exhaustive lives.
 pub const OPS: [Op; 10] = [
     Op::Put,
@@ -90,6 +150,7 @@ pub struct Life {
     disk: SimDisk,
     protected: bool,
     next: u64,
+    clock: Arc<SimClock>,
 }
 
 impl Life {
@@ -98,8 +159,14 @@ impl Life {
     /// # Errors
     /// The store's.
     pub fn open(disk: &SimDisk, protected: bool, seed: u64) -> Result<Self> {
-        let store = options(protected).open_in(env_of(seed, disk), ROOT)?;
-        Ok(Self { store: Some(store), disk: disk.clone(), protected, next: seed % 1000 + 1 })
+        Self::open_at(disk, protected, seed, Arc::new(SimClock::new()))
+    }
+
+    fn open_at(disk: &SimDisk, protected: bool, seed: u64, clock: Arc<SimClock>) -> Result<Self> {
+        let env = Env { clock: clock.clone(), ..env_of(seed, disk) };
+        let store = options(protected).open_in(env, ROOT)?;
+        let next = seed % 1000 + 1;
+        Ok(Self { store: Some(store), disk: disk.clone(), protected, next, clock })
     }
 
     fn store(&self) -> Result<&Store> {
@@ -110,7 +177,7 @@ impl Life {
     ///
     /// # Errors
     /// The store's.
-    pub fn furnish(&mut self, model: &mut Model) -> Result<()> {
+    pub fn furnish(&mut self, model: &mut Model, cask: bool) -> Result<()> {
         model.accept(|state| state.a = Some(BTreeMap::new()));
         self.store()?.create_table("a", TableOptions::fixed(8, A_VALUE))?;
         model.acknowledge();
@@ -121,7 +188,90 @@ impl Life {
             self.put(model, "a", key)?;
             self.put(model, "b", key)?;
         }
+        if cask {
+            self.create_cask(model)?;
+            for key in 0..3 {
+                self.cask_put(model, key)?;
+            }
+        }
         self.sync(model)
+    }
+
+    fn create_cask(&mut self, model: &mut Model) -> Result<()> {
+        model.accept(|state| state.c = Some(BTreeMap::new()));
+        self.store()?.create_cask("c", &CaskOptions::new())?;
+        model.acknowledge();
+        Ok(())
+    }
+
+    fn cask_put(&mut self, model: &mut Model, key: u64) -> Result<()> {
+        let n = self.number();
+        let table = self.store()?.open_cask("c")?;
+        model.accept(|state| {
+            map(state, "c").insert(key, n);
+        });
+        let written = table.write(cask_key(key), value(n, cask_len(n)));
+        written.map(drop).inspect_err(|_| model.refuse())
+    }
+
+    fn cask_delete(&mut self, model: &mut Model, key: u64) -> Result<()> {
+        let table = self.store()?.open_cask("c")?;
+        model.accept(|state| {
+            map(state, "c").remove(&key);
+        });
+        table.write_delete(cask_key(key)).map(drop).inspect_err(|_| model.refuse())
+    }
+
+    /// A value that vanishes. Verdicts are made when its time has come, so that the model never sees it.
+    fn cask_expire(&mut self, model: &mut Model) -> Result<()> {
+        let n = self.number();
+        let table = self.store()?.open_cask("c")?;
+        model.accept(|state| {
+            map(state, "c").remove(&1);
+        });
+        let deadline = WriteOptions::new().ttl(Duration::from_millis(1));
+        let written = table.put_with(cask_key(1), value(n, cask_len(n)), &deadline);
+        self.clock.advance(Duration::from_secs(5));
+        written.inspect_err(|_| model.refuse())
+    }
+
+    fn cask_batch(&mut self, model: &mut Model, key: u64) -> Result<()> {
+        let n = self.number();
+        let (a, c) = (self.store()?.open_table("a")?, self.store()?.open_cask("c")?);
+        let mut batch = self.store()?.batch();
+        model.accept(|state| {
+            map(state, "a").insert(key, n);
+            map(state, "c").insert(key, n);
+            map(state, "c").insert(1, n);
+            map(state, "c").remove(&0);
+        });
+        batch.put(&a, key_bytes(&a, key), value(n, A_VALUE))?;
+        batch.put(&c, cask_key(key), value(n, cask_len(n)))?;
+        batch.put(&c, cask_key(1), value(n, cask_len(n)))?;
+        batch.delete(&c, cask_key(0))?;
+        self.commit(batch, model)
+    }
+
+    fn commit(&self, batch: slotcask::Batch, model: &mut Model) -> Result<()> {
+        let options = WriteOptions::new().durability(Durability::Sync);
+        match batch.commit_with(&options) {
+            Ok(()) => model.acknowledge(),
+            // Refused before it was accepted. After a poisoning it is unknown.
+            Err(error) if error.is_out_of_resources() => {
+                model.refuse();
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn cask_drop(&mut self, model: &mut Model) -> Result<()> {
+        model.accept(|state| state.c = None);
+        self.store()?.drop_table("c")?;
+        model.acknowledge();
+        self.create_cask(model)?;
+        self.cask_put(model, 2)
     }
 
     /// Does one operation.
@@ -156,6 +306,24 @@ impl Life {
                 model.acknowledge();
                 Ok(())
             }
+            Op::CaskPut => self.cask_put(model, fresh),
+            Op::CaskOverwrite => self.cask_put(model, 1),
+            Op::CaskDelete => self.cask_delete(model, 2),
+            Op::CaskFill => (0..5).try_for_each(|at| {
+                // Numbers whose values are large.
+                self.next = self.next.next_multiple_of(5) + 4;
+                self.cask_put(model, 100 + at)
+            }),
+            Op::CaskBatch => self.cask_batch(model, fresh),
+            Op::CaskExpire => self.cask_expire(model),
+            Op::Merge => self.store()?.merge().map(drop),
+            Op::CaskDrop => self.cask_drop(model),
+            Op::CaskClear => {
+                model.accept(|state| state.c = Some(BTreeMap::new()));
+                self.store()?.clear_table("c")?;
+                model.acknowledge();
+                Ok(())
+            }
             Op::Poll => {
                 self.store()?.poll()?;
                 model.acknowledge();
@@ -167,7 +335,8 @@ impl Life {
                     model.acknowledge();
                 }
                 let next = self.next;
-                *self = Self::open(&self.disk.clone(), self.protected, next)?;
+                let clock = self.clock.clone();
+                *self = Self::open_at(&self.disk.clone(), self.protected, next, clock)?;
                 self.next = next;
                 Ok(())
             }
@@ -222,17 +391,7 @@ impl Life {
         batch.put(&a, key_bytes(&a, 1), value(n, A_VALUE))?;
         batch.put(&b, key_bytes(&b, key), value(n, B_VALUE))?;
         batch.delete(&b, key_bytes(&b, 0))?;
-        let options = slotcask::WriteOptions::new().durability(Durability::Sync);
-        match batch.commit_with(&options) {
-            Ok(()) => model.acknowledge(),
-            // Refused before it was accepted. After a poisoning it is unknown.
-            Err(error) if error.is_out_of_resources() => {
-                model.refuse();
-                return Err(error);
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
+        self.commit(batch, model)
     }
 
     fn sync(&mut self, model: &mut Model) -> Result<()> {
@@ -253,7 +412,11 @@ impl Life {
 }
 
 fn map<'a>(state: &'a mut State, name: &str) -> &'a mut BTreeMap<u64, u64> {
-    let table = if name == "a" { &mut state.a } else { &mut state.b };
+    let table = match name {
+        "a" => &mut state.a,
+        "b" => &mut state.b,
+        _ => &mut state.c,
+    };
     table.get_or_insert_default()
 }
 
@@ -261,13 +424,71 @@ fn key_bytes(table: &Table, key: u64) -> Vec<u8> {
     key.to_le_bytes()[..table.info().key_len].to_vec()
 }
 
+/// The key of table `c` that stands for a number.
+fn cask_key(key: u64) -> Vec<u8> {
+    format!("{key}{}", "-".repeat(key as usize % 9)).into_bytes()
+}
+
+/// Length of the value of table `c` that stands for a number.
+fn cask_len(n: u64) -> usize {
+    if n % 5 == 0 { 2000 } else { 24 + (n as usize * 37) % 200 }
+}
+
+fn cask_contents(store: &Store, name: &str) -> std::result::Result<BTreeMap<u64, u64>, Refused> {
+    let refused = |error: Error| match error {
+        error @ Error::Corrupt { .. } => Refused::Error(error.to_string()),
+        error => Refused::Contradiction(error.to_string()),
+    };
+    let table = store.open_cask(name).map_err(refused)?;
+    let mut found = BTreeMap::new();
+    for pair in table.iter() {
+        let (key, bytes) = pair.map_err(refused)?;
+        let contradiction = |what: &str| Refused::Contradiction(format!("{what} for key {key:?}"));
+        let text = String::from_utf8_lossy(&key);
+        let number: u64 =
+            text.trim_end_matches('-').parse().map_err(|_| contradiction("an unknown key"))?;
+        let n = u64::from_le_bytes(bytes[..8].try_into().expect("values have 8 bytes"));
+        if bytes != value(n, cask_len(n)) || key != cask_key(number) {
+            return Err(contradiction("a torn value"));
+        }
+        if table.get(&key).map_err(refused)?.as_deref() != Some(&bytes[..]) {
+            return Err(contradiction("get and iteration differ"));
+        }
+        if found.insert(number, n).is_some() {
+            return Err(contradiction("two values"));
+        }
+    }
+    // Keys whose deadline has passed may still be counted.
+    if (found.len() as u64) > table.len() {
+        let what =
+            format!("len of table {name} is {}, {} keys are there", table.len(), found.len());
+        return Err(Refused::Contradiction(what));
+    }
+    Ok(found)
+}
+
 /// What a store holds, read by iteration and by single gets.
 ///
 /// # Errors
-/// Says what contradicts itself.
-pub fn contents(store: &Store) -> std::result::Result<State, String> {
+/// Says what contradicts itself, or which error a read met.
+pub fn contents(store: &Store) -> std::result::Result<State, Refused> {
     let mut state = State::default();
     for info in store.tables() {
+        if info.kind == TableKind::Cask {
+            state.c = Some(cask_contents(store, &info.name)?);
+            continue;
+        }
+        let found = fixed_contents(store, &info).map_err(Refused::Contradiction)?;
+        *(if info.name == "a" { &mut state.a } else { &mut state.b }) = Some(found);
+    }
+    Ok(state)
+}
+
+fn fixed_contents(
+    store: &Store,
+    info: &TableInfo,
+) -> std::result::Result<BTreeMap<u64, u64>, String> {
+    {
         let table = store.open_table(&info.name).map_err(|error| error.to_string())?;
         let mut found = BTreeMap::new();
         for pair in table.iter() {
@@ -293,7 +514,6 @@ pub fn contents(store: &Store) -> std::result::Result<State, String> {
                 found.len()
             ));
         }
-        *(if info.name == "a" { &mut state.a } else { &mut state.b }) = Some(found);
+        Ok(found)
     }
-    Ok(state)
 }

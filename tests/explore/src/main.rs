@@ -32,6 +32,14 @@ enum Medium {
     Block,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Component {
+    /// Fixed tables.
+    Fixed,
+    /// Cask tables beside fixed ones.
+    Cask,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Power loss at every I/O call, with every legal remainder, and again inside the recovery.
@@ -54,6 +62,9 @@ enum Command {
         /// Turn torn page protection on.
         #[arg(long)]
         protected: bool,
+        /// Which tables the lives have.
+        #[arg(long, value_enum, default_value = "fixed")]
+        component: Component,
         /// Replays SCRIPT:EVENT as a violation names it.
         #[arg(long)]
         reproduce: Option<String>,
@@ -84,6 +95,9 @@ enum Command {
         /// Lives at most.
         #[arg(long, default_value_t = u64::MAX)]
         lives: u64,
+        /// Which tables the lives have.
+        #[arg(long, value_enum, default_value = "fixed")]
+        component: Component,
     },
     /// Real processes, killed.
     Kill {
@@ -127,7 +141,16 @@ fn main() -> ExitCode {
         }
     }));
     let (figures, violations) = match args.command {
-        Command::Crash { states, seconds, seed, threads, profile, protected, reproduce } => {
+        Command::Crash {
+            states,
+            seconds,
+            seed,
+            threads,
+            profile,
+            protected,
+            component,
+            reproduce,
+        } => {
             let profile =
                 if profile == Medium::Sector { Profile::Sector512 } else { Profile::Block4k };
             let budget = Budget {
@@ -137,13 +160,14 @@ fn main() -> ExitCode {
                 profile,
                 protected,
                 part: (0, 1),
+                cask: component == Component::Cask,
             };
             run_crash(&budget, threads.max(1), reproduce.as_deref())
         }
         Command::Bitflip { flips, seed } => run_damage(flips, seed, false),
         Command::Misplace { faults, seed } => run_damage(faults, seed, true),
-        Command::IoError { scripts, lives } => {
-            let tally = io_error::run(scripts, lives);
+        Command::IoError { scripts, lives, component } => {
+            let tally = io_error::run(scripts, lives, component == Component::Cask);
             (
                 json!({"lives": tally.lives, "faults met": tally.fired, "poisoned": tally.poisoned, "refused": tally.refused}),
                 tally.violations,
@@ -226,7 +250,7 @@ fn run_crash(
     let mut tally = Tally::default();
     if let Some(case) = reproduce {
         let (script, event) = case.split_once(':').unwrap_or((case, ""));
-        let script = crash::script(script.parse().unwrap_or(0));
+        let script = crash::script(script.parse().unwrap_or(0), budget.cask);
         let (disk, _) = crash::play(&script, event.parse().unwrap_or(u64::MAX), budget);
         eprintln!(
             "script {:?}, {} events, trace {:016x}",

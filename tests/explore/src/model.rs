@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// Contents of the two tables; `None` for a table that is not there. Values are numbers from which the bytes follow.
+/// Contents of the tables; `None` for a table that is not there. Values are numbers from which the bytes follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     /// Table `a`: keys of 8 bytes, values of 16.
     pub a: Option<BTreeMap<u64, u64>>,
     /// Table `b`: keys of 5 bytes, values of 300, so that slots lie across sectors.
     pub b: Option<BTreeMap<u64, u64>>,
+    /// Cask table `c`: keys and values of many lengths.
+    pub c: Option<BTreeMap<u64, u64>>,
 }
 
 /// Accepted states, oldest first.

@@ -55,6 +55,7 @@ fn hunt(seconds: u64) -> Option<String> {
         profile,
         protected,
         part: (7, 61),
+        cask: false,
     };
     let explored = crash::explore(&budget(Profile::Sector512, false), |_| {});
     if let Some(first) = explored.violations.first() {
@@ -66,7 +67,7 @@ fn hunt(seconds: u64) -> Option<String> {
     if let Some(first) = damage::run(6000, 12, true).silent.first() {
         return Some(format!("misplace: {first}"));
     }
-    if let Some(first) = io_error::run(12, 12_000).violations.first() {
+    if let Some(first) = io_error::run(12, 12_000, false).violations.first() {
         return Some(format!("io-error: {first}"));
     }
     let explored = crash::explore(&budget(Profile::Block4k, true), |_| {});

@@ -3,9 +3,11 @@
 use crate::life::{ROOT, contents, options};
 use crate::model::{Model, State};
 use slotcask::{RecoveryReport, Store};
-use slotcask_io::SimDisk;
-use slotcask_io::sim::env_of;
+use slotcask_io::sim::{SimClock, env_of};
+use slotcask_io::{Env, SimDisk};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What an opening came to.
 pub struct Opened {
@@ -22,14 +24,17 @@ pub struct Opened {
 /// # Errors
 /// The error of the opening, or what contradicts itself. A panic is a contradiction.
 pub fn open(disk: &SimDisk, protected: bool) -> Result<Opened, Refused> {
-    let opened =
-        catch_unwind(AssertUnwindSafe(|| options(protected).open_in(env_of(99, disk), ROOT)));
+    let clock = SimClock::new();
+    // Whatever was to vanish in the life has vanished.
+    clock.advance(Duration::from_secs(100_000));
+    let env = Env { clock: Arc::new(clock), ..env_of(99, disk) };
+    let opened = catch_unwind(AssertUnwindSafe(|| options(protected).open_in(env, ROOT)));
     let store = match opened {
         Ok(Ok(store)) => store,
         Ok(Err(error)) => return Err(Refused::Error(error.to_string())),
         Err(_) => return Err(Refused::Contradiction("the opening panicked".to_owned())),
     };
-    let state = contents(&store).map_err(Refused::Contradiction)?;
+    let state = contents(&store)?;
     let report = store.recovery().clone();
     Ok(Opened { store, state, report })
 }
