@@ -53,6 +53,7 @@ impl Table {
         options: &WriteOptions,
     ) -> Result<()> {
         let (key, value) = (key.as_ref(), value.as_ref());
+        self.check_stays(options)?;
         let deadline = self.deadline(options);
         let (shard, sequence) = self.put_accept(key, value, deadline, true)?;
         self.finish(shard, sequence, options, deadline)
@@ -123,6 +124,7 @@ impl Table {
         pairs: &[(K, V)],
         options: &WriteOptions,
     ) -> Result<()> {
+        self.check_stays(options)?;
         for (key, value) in pairs {
             self.check_key(key.as_ref())?;
             self.check_value(value.as_ref())?;
@@ -196,6 +198,17 @@ impl Table {
                 Some(found) => self.store.overcome(shard, found, deadline)?,
             }
         }
+    }
+
+    /// Values of fixed tables do not vanish.
+    #[inline]
+    fn check_stays(&self, options: &WriteOptions) -> Result<()> {
+        if options.vanish.is_none() {
+            return Ok(());
+        }
+        let reason =
+            format!("values of the fixed table {:?} do not vanish; use a cask table", self.name());
+        Err(Error::Options { option: "ttl", reason })
     }
 
     /// When this call has to be over, in the time of the store's clock.

@@ -152,6 +152,7 @@ pub fn read_record(file: &dyn File, at: Location, seed: Seed) -> Result<CachedRe
         Err(error) if error.kind == IoErrorKind::UnexpectedEof => {
             let size = file.size()?;
             let left = size.saturating_sub(start).min(buf.len() as u64) as usize;
+            let left = left / BLOCK_SIZE * BLOCK_SIZE;
             if left <= skip {
                 return Err(corrupt(&format!("the file ends at {size}")));
             }

@@ -98,12 +98,12 @@ impl Keydir {
         self.len.fetch_sub(before, Ordering::Relaxed);
     }
 
-    /// Where all records stand, each stripe as it was at one moment. Takes 8 bytes a key.
+    /// Where all records stand, with the stored bits of their hash; each stripe as it was at one moment. Takes 16 bytes a key.
     #[must_use]
-    pub fn locations(&self) -> Vec<Location> {
+    pub fn places(&self) -> Vec<(Location, u64)> {
         let mut all = Vec::with_capacity(self.len() as usize);
         for stripe in &self.stripes {
-            all.extend(stripe.read().places().map(|(_, place)| place));
+            all.extend(stripe.read().places().map(|(stored, place)| (place, stored)));
         }
         all
     }

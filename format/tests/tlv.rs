@@ -174,7 +174,21 @@ fn a_count_is_not_believed() {
     assert!(matches!(result, Err(Reason::Range { what: "tables", .. })), "{result:?}");
     bytes[at..].copy_from_slice(&[0, 0, 0, 0, 1, 0, 0, 0]);
     let result = ManifestState::decode(&bytes);
-    assert!(matches!(result, Err(Reason::Unknown { what: "data files", .. })), "{result:?}");
+    assert!(matches!(result, Err(Reason::Range { what: "data files", .. })), "{result:?}");
+}
+
+#[test]
+fn data_files_ascend_and_are_no_segments() {
+    let state = samples::manifest_data();
+    assert_eq!(ManifestState::decode(&state.encode()), Ok(state.clone()));
+    for generations in [[2, 1], [2, 2], [1, 3], [1, state.generation_last + 1]] {
+        let mut bad = state.clone();
+        for (file, generation) in bad.data.iter_mut().zip(generations) {
+            file.generation = generation;
+        }
+        let result = ManifestState::decode(&bad.encode());
+        assert!(matches!(result, Err(Reason::Range { what: "data file", .. })), "{result:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What can be done under the shard lock.
 
 use crate::error::{Cause, Refusal};
+use crate::files::Files;
 use crate::gather::{Gather, Place};
 use crate::shard::{Locked, ShardLog, Writer};
 use parking_lot::MutexGuard;
@@ -180,7 +181,7 @@ impl<S> Guard<'_, S> {
         }
         writer.close_gather();
         if rolls {
-            writer.roll(config.segment_size);
+            writer.roll(config.segment_size, &self.log.files);
         }
         self.log.note_fill(&self.locked.writer);
         let writer = &mut self.locked.writer;
@@ -212,7 +213,7 @@ impl<S> Guard<'_, S> {
             if writer.prepared.len() <= usize::from(flag == FLUSH_IDLE) {
                 return false;
             }
-            writer.roll(self.log.config.segment_size);
+            writer.roll(self.log.config.segment_size, &self.log.files);
         }
         let buf = writer.take_buffer(self.log.config.gather_size);
         let mut gather = Gather::begin(buf, &writer.place, writer.next_sequence, writer.epoch);
@@ -235,7 +236,7 @@ impl<S> Guard<'_, S> {
         }
         writer.close_gather();
         if writer.place.offset > SEGMENT_DATA_OFFSET {
-            writer.roll(self.log.config.segment_size);
+            writer.roll(self.log.config.segment_size, &self.log.files);
         }
         self.log.note_fill(&self.locked.writer);
         true
@@ -291,9 +292,10 @@ impl Writer {
     }
 
     /// Moves on to the next prepared segment.
-    fn roll(&mut self, segment_size: u64) {
+    fn roll(&mut self, segment_size: u64, files: &Files) {
         let next = self.prepared.pop_front().expect("callers look first");
         self.position += self.place.room as u64;
+        files.set_sequences(next.generation, self.next_sequence..=u64::MAX);
         self.ends.insert(self.place.generation, self.place.offset);
         self.placed.push_back((next.generation, self.next_sequence));
         self.place = Place {

@@ -201,7 +201,9 @@ impl<S> ShardLog<S> {
             Ok(prepared) => {
                 maintenance.refused = None;
                 self.manifest_sequence.store(maintenance.manifest.sequence, Ordering::Release);
-                self.files.insert(prepared.generation, prepared.file.clone());
+                // Nothing stands in it: what it held in an earlier life must not be taken for records.
+                #[allow(clippy::reversed_empty_ranges)]
+                self.files.insert(prepared.generation, prepared.file.clone(), 1..=0);
                 self.lock().locked.writer.prepared.push_back(prepared);
                 Ok(Preparation::Made)
             }

@@ -18,7 +18,7 @@ pub struct CaskIter {
     table: CaskTable,
     shard: usize,
     /// Places of the shard that is being read, the next one last.
-    places: Vec<Location>,
+    places: Vec<(Location, u64)>,
     loaded: bool,
     /// The files as they were then: a merge may take them out of the store meanwhile.
     files: BTreeMap<u64, Arc<dyn File>>,
@@ -33,7 +33,7 @@ struct Window {
 }
 
 impl CaskTable {
-    /// All pairs, in no order that means anything. Takes 8 bytes of memory for each key of a shard. A key that is there from begin to end
+    /// All pairs, in no order that means anything. Takes 16 bytes of memory for each key of a shard. A key that is there from begin to end
     /// comes exactly once; what is put, changed or deleted meanwhile may or may not show.
     #[must_use]
     pub fn iter(&self) -> CaskIter {
@@ -59,8 +59,8 @@ impl CaskIter {
             if !self.loaded {
                 self.load();
             }
-            while let Some(at) = self.places.pop() {
-                if let Some(record) = self.record(at)? {
+            while let Some((at, stored)) = self.places.pop() {
+                if let Some(record) = self.record(at, stored)? {
                     return Ok(Some(record));
                 }
             }
@@ -81,9 +81,9 @@ impl CaskIter {
                 .into_iter()
                 .filter_map(|generation| Some((generation, shelf.files.get(generation)?)))
                 .collect();
-            self.places = keydir.locations();
+            self.places = keydir.places();
             // A record that moved between the two looks may be in a file that was not there at the first.
-            if self.places.iter().all(|at| self.files.contains_key(&at.generation())) {
+            if self.places.iter().all(|(at, _)| self.files.contains_key(&at.generation())) {
                 break;
             }
         }
@@ -91,10 +91,17 @@ impl CaskIter {
     }
 
     /// The record whose key stood at `at` when the places were listed, as it is now; None when its key is gone.
-    fn record(&mut self, at: Location) -> Result<Option<Arc<CachedRecord>>> {
+    fn record(&mut self, at: Location, stored: u64) -> Result<Option<Arc<CachedRecord>>> {
         let record = self.read(at)?;
         let store = &self.table.store;
         let hash = KeyHash::of(store.hash_seed, record.key());
+        let shelf = &store.shelves[self.shard];
+        if hash.stored != stored
+            || record.table() != self.table.shared.id
+            || !shelf.files.can_hold(at.generation(), record.sequence())
+        {
+            return Err(shelf.misplaced(at));
+        }
         if self.table.keydir(self.shard).get(hash) == Some(at) {
             let live = record.deadline_ms().is_none_or(|deadline| deadline > store.now_ms());
             return Ok(live.then_some(record));
@@ -105,7 +112,7 @@ impl CaskIter {
     }
 
     fn read(&mut self, at: Location) -> Result<Arc<CachedRecord>> {
-        if let Some(record) = self.from_window(at) {
+        if let Some(record) = self.ahead(at) {
             return Ok(Arc::new(record));
         }
         let store = &self.table.store;
@@ -122,7 +129,7 @@ impl CaskIter {
             let mut bytes = AlignedBuf::zeroed(left / BLOCK_SIZE * BLOCK_SIZE);
             file.read_at(start, &mut bytes)?;
             self.window = Some(Window { generation: at.generation(), start, bytes });
-            if let Some(record) = self.from_window(at) {
+            if let Some(record) = self.ahead(at) {
                 return Ok(Arc::new(record));
             }
         }
@@ -132,7 +139,7 @@ impl CaskIter {
     }
 
     /// A whole record in the bytes that were read ahead. Bytes that were not flushed then do not verify.
-    fn from_window(&self, at: Location) -> Option<CachedRecord> {
+    fn ahead(&self, at: Location) -> Option<CachedRecord> {
         let window = self.window.as_ref().filter(|window| window.generation == at.generation())?;
         let skip = usize::try_from(at.offset().checked_sub(window.start)?).ok()?;
         let seed = self.table.store.shelves[self.shard].seed;

@@ -208,6 +208,10 @@ impl Shard {
     /// Points the keydirs to where records stand now; the manifest is durable.
     pub(crate) fn left_log(&self, leaving: &Leaving) {
         self.take_over(&leaving.merged);
+        for file in leaving.data.iter().filter(|file| file.origin == DataOrigin::Sealed) {
+            let sequences = file.sequence_min..=file.sequence_max;
+            self.log.files().set_sequences(file.generation, sequences);
+        }
         let mut guard = self.lock();
         for generation in &leaving.gone {
             guard.state().usage.forget(*generation);
@@ -231,7 +235,9 @@ impl Shard {
 
     fn take_over(&self, merged: &Merged) {
         for output in &merged.outputs {
-            self.log.files().insert(output.state.generation, output.file.clone());
+            let state = &output.state;
+            let sequences = state.sequence_min..=state.sequence_max;
+            self.log.files().insert(state.generation, output.file.clone(), sequences);
         }
         {
             let mut guard = self.lock();

@@ -2,7 +2,7 @@
 
 use crate::cask::shared::{CaskRoute, CaskTable};
 use crate::error::{Error, Result};
-use slotcask_cask::{CachedRecord, Location};
+use slotcask_cask::{CachedRecord, KeyHash, Location};
 use std::sync::Arc;
 
 /// A live record of a key, and where it stands.
@@ -88,7 +88,13 @@ impl CaskTable {
         while let Some(place) = at {
             if let Some(record) = shelf.read(log, place)? {
                 if record.table() != self.shared.id || record.key() != key {
-                    return Ok(None);
+                    // Two keys with one hash are next to impossible, and then the other one is not there. Anything else is not
+                    // what was written to this place.
+                    let hash = KeyHash::of(self.store.hash_seed, record.key());
+                    if record.table() == self.shared.id && hash == route.hash {
+                        return Ok(None);
+                    }
+                    return Err(shelf.misplaced(place));
                 }
                 if record.deadline_ms().is_some_and(|deadline| deadline <= self.store.now_ms()) {
                     return Ok(None);

@@ -18,7 +18,7 @@ pub(crate) struct CaskRedo {
     pub keydirs: BTreeMap<u32, Arc<Keydir>>,
     pub usage: Usage,
     pub expiry: Expiry,
-    pub files: Vec<(u64, Arc<dyn File>)>,
+    pub files: Vec<(DataFileState, Arc<dyn File>)>,
     /// Hints that were missing or damaged, to be written when the shard is written to.
     pub rebuilt: Vec<(DataFileState, HintTables)>,
     hash_seed: u64,
@@ -47,7 +47,9 @@ impl CaskRedo {
             redo.keydirs.insert(table, Arc::new(keydir));
         }
         for (generation, (file, found)) in loaded.files {
-            redo.files.push((generation, file));
+            if let Some(state) = manifest.data.iter().find(|state| state.generation == generation) {
+                redo.files.push((*state, file));
+            }
             redo.usage.set(
                 generation,
                 FileUse {
@@ -122,7 +124,7 @@ pub(crate) fn apply(
 
 /// Takes all keys out of a keydir.
 pub(crate) fn forget(keydir: &Keydir, usage: &mut Usage) {
-    for at in keydir.locations() {
+    for (at, _) in keydir.places() {
         usage.dead(at);
     }
     keydir.clear();

@@ -36,6 +36,11 @@ impl Shelf {
         let Some(file) = self.files.get(at.generation()) else { return Ok(None) };
         let found = slotcask_cask::read_record(&*file, at, self.seed)
             .map_err(|error| self.error(at, error))?;
+        if !self.files.can_hold(at.generation(), found.sequence()) {
+            let reason =
+                format!("a record of sequence {}, which is not of this file", found.sequence());
+            return Err(Error::corrupt(&self.path(at), at.offset(), reason));
+        }
         let found = Arc::new(found);
         self.cache.insert(at, found.clone());
         Ok(Some(found))
@@ -63,6 +68,13 @@ impl Shelf {
             return Err(corrupt(format!("a record of kind {:?} instead of a value", found.kind)));
         }
         CachedRecord::of(&found).map_err(|reason| corrupt(reason.to_string()))
+    }
+
+    /// A good record that is not the one that was written there.
+    #[cold]
+    pub(crate) fn misplaced(&self, at: Location) -> Error {
+        let reason = "a record stands here that was written elsewhere".to_owned();
+        Error::corrupt(&self.path(at), at.offset(), reason)
     }
 
     pub(crate) fn path(&self, at: Location) -> PathBuf {

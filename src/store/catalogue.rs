@@ -116,7 +116,7 @@ impl StoreInner {
         let mut tables = tables.into_iter();
         self.change(&mut catalogue, &ddl, |shard, state_of| {
             let table = tables.next().flatten();
-            state_of.apply_create(shard, &ddl, &schema, New::Fixed(table));
+            state_of.apply_create(shard, &ddl, &schema, New::Fixed(table.map(Box::new)));
         })?;
         let shared = Arc::new(TableShared::new(id, schema, budget, readers));
         catalogue.tables.insert(shared.schema.name.clone(), shared.clone());
@@ -283,7 +283,7 @@ impl StoreInner {
                 }
                 DdlAction::Create(schema) => {
                     let budget = self.budget_of(newest.table, schema);
-                    New::Fixed(self.new_table(shard, newest.table, schema, &budget)?)
+                    New::Fixed(self.new_table(shard, newest.table, schema, &budget)?.map(Box::new))
                 }
                 DdlAction::Drop | DdlAction::Clear => New::Fixed(None),
             };
@@ -366,7 +366,7 @@ impl Catalogue {
 /// What a new table has on a shard.
 pub(crate) enum New {
     /// Slots, if keys lie on the shard.
-    Fixed(Option<FixedTable>),
+    Fixed(Option<Box<FixedTable>>),
     /// A keydir, if keys lie on the shard.
     Cask(Option<Arc<Keydir>>),
 }
@@ -401,7 +401,7 @@ impl Applying<'_> {
         self.state.catalogue.insert(ddl.table, entry);
         self.state.table_last = self.state.table_last.max(ddl.table);
         match new {
-            New::Fixed(table) => self.state.set_table(ddl.table, table),
+            New::Fixed(table) => self.state.set_table(ddl.table, table.map(|table| *table)),
             New::Cask(Some(keydir)) => {
                 self.state.casks.insert(ddl.table, keydir);
             }

@@ -137,7 +137,7 @@ pub(crate) struct ReadShard {
     clean: bool,
     report: ShardRecovery,
     time_floor_ms: u64,
-    data: Vec<(u64, Arc<dyn File>)>,
+    data: Vec<(DataFileState, Arc<dyn File>)>,
     rebuilt: Vec<(DataFileState, HintTables)>,
 }
 
@@ -190,8 +190,8 @@ pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<Ope
     let ident = context.ident(number);
     let mut files = Arc::new(Files::default());
     let log = if context.read_only {
-        for (generation, file) in opening.segment_files() {
-            files.insert(generation, file);
+        for (generation, file, first) in opening.segment_files() {
+            files.insert(generation, file, first..=u64::MAX);
         }
         None
     } else {
@@ -213,8 +213,8 @@ pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<Ope
         }
         Some(log)
     };
-    for (generation, file) in data {
-        files.insert(generation, file);
+    for (state, file) in data {
+        files.insert(state.generation, file, state.sequence_min..=state.sequence_max);
     }
     let shelf = Arc::new(Shelf {
         shard: u32::from(number),

@@ -198,9 +198,11 @@ impl Opening {
         }
     }
 
-    /// The open segments of the log, by generation.
-    pub fn segment_files(&self) -> impl Iterator<Item = (u64, Arc<dyn File>)> + '_ {
-        self.segments.iter().map(|segment| (segment.generation, segment.file.clone()))
+    /// The open segments of the log that hold records, by generation, with the first sequence in each. After the scan.
+    pub fn segment_files(&self) -> impl Iterator<Item = (u64, Arc<dyn File>, u64)> + '_ {
+        self.segments.iter().filter_map(|segment| {
+            Some((segment.generation, segment.file.clone(), segment.first_sequence?))
+        })
     }
 
     /// What the manifest says.

@@ -153,10 +153,12 @@ impl Opening {
             _ => end.previous,
         };
         let files = Files::default();
-        for segment in self.segments.iter().filter(|segment| segment.first_sequence.is_some()) {
-            files.insert(segment.generation, segment.file.clone());
+        for segment in &self.segments {
+            if let Some(first) = segment.first_sequence {
+                files.insert(segment.generation, segment.file.clone(), first..=end.last_sequence);
+            }
         }
-        files.insert(first.generation, first.file.clone());
+        files.insert(first.generation, first.file.clone(), begin + 1..=u64::MAX);
         files.set_flushed(first.generation, SEGMENT_DATA_OFFSET);
         let log = ShardLog {
             record_seed: self.ident.record_seed(),
