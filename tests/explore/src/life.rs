@@ -431,7 +431,7 @@ fn cask_key(key: u64) -> Vec<u8> {
 
 /// Length of the value of table `c` that stands for a number.
 fn cask_len(n: u64) -> usize {
-    if n % 5 == 0 { 2000 } else { 24 + (n as usize * 37) % 200 }
+    if n.is_multiple_of(5) { 2000 } else { 24 + (n as usize * 37) % 200 }
 }
 
 fn cask_contents(store: &Store, name: &str) -> std::result::Result<BTreeMap<u64, u64>, Refused> {
