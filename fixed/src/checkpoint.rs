@@ -16,6 +16,7 @@ use crate::page_set::PageSet;
 use crate::table::FixedTable;
 use slotcask_format::Seed;
 use slotcask_format::manifest::TableCheckpoint;
+use slotcask_format::mutants;
 use slotcask_format::slot::{seal_slot, slot_seed};
 use slotcask_io::{AlignedBuf, Write};
 use std::sync::Arc;
@@ -228,6 +229,13 @@ impl Checkpoint {
                 break;
             }
             let Some(page) = self.next else { break };
+            if mutants::active("checkpoint_skips_last_page")
+                && self.parts.dirty.len() > 1
+                && self.parts.dirty.next(page + 1).is_none()
+            {
+                self.next = None;
+                break;
+            }
             let at = self.batch.len() * page_size;
             table.writer.copy_page(page, &mut buf[at..at + page_size]);
             self.batch.push(page);
@@ -282,7 +290,7 @@ impl Checkpoint {
         let page_size = self.place.layout.page_size;
         let bytes = self.batch.len() * page_size;
         let images = &self.parts.buf.as_ref().expect("the buffer is here until the end")[..bytes];
-        if let Some(area) = &self.area {
+        if let Some(area) = self.area.as_ref().filter(|_| !mutants::active("skip_double_write")) {
             // The area still protects the batch before this one until that one is durable in place.
             if self.parts.unsynced {
                 self.files.slots.sync()?;
@@ -318,7 +326,7 @@ impl Checkpoint {
     /// When pages are left to copy or to write.
     pub fn finish(&mut self) -> Result<Finished> {
         assert!(self.next.is_none() && self.batch.is_empty(), "pages are left to write");
-        if self.parts.unsynced {
+        if self.parts.unsynced && !mutants::active("checkpoint_without_page_sync") {
             self.files.slots.sync()?;
             self.parts.unsynced = false;
         }

@@ -11,6 +11,7 @@ use crate::page_set::PageSet;
 use crate::recovery::{SlotCase, SlotDecision, decide_slot};
 use crate::table::memory;
 use slotcask_format::manifest::TableState;
+use slotcask_format::mutants;
 use slotcask_format::schema::TableSchema;
 use slotcask_format::slot::{SlotHeader, SlotKind, SlotLayout, decode_slot, slot_seed};
 use slotcask_format::{Reason, Seed};
@@ -283,7 +284,9 @@ impl Verify<'_> {
     fn page(&self, page: u32, bytes: &mut [u8], seen: &mut Seen) {
         let checksum = self.page_seed.at(u64::from(page)).checksum(bytes);
         // Without an entry the map itself is a finding already.
-        if self.map.entry(page).is_some_and(|entry| entry != checksum) {
+        if self.map.entry(page).is_some_and(|entry| entry != checksum)
+            && !mutants::active("ignore_page_map")
+        {
             seen.suspects.insert(page);
         }
         let (slot_size, slots_per_page) = (self.layout.slot_size, self.layout.slots_per_page);
@@ -294,6 +297,10 @@ impl Verify<'_> {
                 Ok((header, kind)) => self.good(number, &header, kind, slot, seen),
                 Err(reason) => {
                     slot.fill(0);
+                    if mutants::active("accept_bad_slot") {
+                        seen.suspects.remove(page);
+                        continue;
+                    }
                     seen.bad.insert(number);
                     if seen.reasons.len() < REASONS_MAX {
                         seen.reasons.push((number, reason));

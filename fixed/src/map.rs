@@ -12,6 +12,7 @@ use crate::error::{Corruption, FixedError, Result};
 use crate::files::Place;
 use crate::page_set::PageSet;
 use slotcask_format::manifest::TableCheckpoint;
+use slotcask_format::mutants;
 use slotcask_format::page_map::{
     MAP_ENTRIES, decode_map_block, encode_map_block, map_block_offset, map_seed,
 };
@@ -188,7 +189,9 @@ impl PageMap {
                 .iter()
                 .zip(buf.chunks_exact(BLOCK_SIZE))
                 .map(|(block, data)| {
-                    let copy = 1 - self.blocks[*block as usize].copy;
+                    let committed = self.blocks[*block as usize].copy;
+                    let copy =
+                        if mutants::active("map_in_place") { committed } else { 1 - committed };
                     Write { offset: map_block_offset(*block, copy), data }
                 })
                 .collect();

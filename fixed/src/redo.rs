@@ -4,6 +4,7 @@ use crate::error::{FixedError, Result};
 use crate::loading::Loading;
 use crate::recovery::{RedoDecision, SlotCase, SlotDecision, decide_redo, decide_slot};
 use slotcask_format::Reason;
+use slotcask_format::mutants;
 use slotcask_format::record::{Record, RecordKind, deadline_of};
 use slotcask_format::slot::SlotKind;
 use slotcask_index::SlotMeta;
@@ -38,6 +39,9 @@ impl Loading {
         let page = self.place.layout.page_of(slot);
         self.dirty.insert(page);
         let before = self.writer.meta(slot);
+        if kind == SlotKind::Tombstone && mutants::active("redo_forgets_deletes") {
+            return Ok(());
+        }
         let was_bad = !self.seen.bad.is_empty() && self.seen.bad.remove(slot);
         if decide_redo(!was_bad, before.sequence, record.sequence) == RedoDecision::Leave {
             self.report.records_known += 1;

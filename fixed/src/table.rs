@@ -273,7 +273,9 @@ impl FixedTable {
         self.writer.write(slot, meta, &key, &[]);
         self.key = key;
         self.free.push_back(slot);
-        self.dirty.insert(self.place.layout.page_of(slot));
+        if !slotcask_format::mutants::active("delete_without_tombstone") {
+            self.dirty.insert(self.place.layout.page_of(slot));
+        }
     }
 
     /// Empties the table: all slots are free, those on the disk up to `sequence` are void, allocation starts over. A

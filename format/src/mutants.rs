@@ -7,11 +7,14 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("skip_log_sync", "the log is never synced"),
     ("skip_directory_sync", "a prepared segment's name is not made durable"),
     ("believe_torn_body", "a flush whose body does not match its checksum is accepted"),
-    ("ignore_flush_chain", "the checksum of the flush before is not compared"),
+    // That a flush names the checksum of the one before is no mutant: seeds by generation and offset, places that are
+    // written once, and dense sequences leave nothing that it alone would tell.
     (
         "append_to_found_segment",
         "recovery accepts what is above the watermark without rewriting it",
     ),
+    ("trust_empty_tail", "an opening goes on from a flush without records that may not be synced"),
+    ("trust_found_names", "an opening builds on names that a killed process did not sync"),
     ("ignore_watermark", "a log that ends below its watermark is accepted"),
     ("ignore_flush_beyond", "a valid flush beyond the end of the chain is not looked for"),
     ("truncate_silently", "a truncated tail is not reported"),
@@ -23,8 +26,9 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("checkpoint_without_log", "a page is written before its log is durable"),
     ("checkpoint_without_page_sync", "the slot file is not synced before the checkpoint record"),
     ("checkpoint_skips_last_page", "a checkpoint forgets its last page"),
-    ("redo_newer_slots", "redo does not compare sequences"),
-    ("accept_bad_slot", "a slot with a bad checksum counts as free"),
+    // That redo compares sequences is no mutant: it goes in order, so the newest record would win all the same.
+    ("redo_forgets_deletes", "redo passes over deletes"),
+    ("accept_bad_slot", "a slot with a bad checksum counts as free, its page as good"),
     ("ignore_page_map", "pages are not compared with the page map"),
     ("map_in_place", "a map block overwrites its committed copy"),
     ("split_batch", "a batch may be split over two flushes"),

@@ -1,7 +1,7 @@
 //! The command line: what is common to all verbs.
 
 use crate::commands::{
-    bench, check, create, del, dump, export, get, load, put, repair, scan, stat,
+    bench, check, create, del, dump, export, get, load, merge, put, repair, scan, stat,
 };
 use clap::{Args, Parser, Subcommand};
 use std::time::Duration;
@@ -86,6 +86,8 @@ pub enum Command {
     Load(load::LoadArgs),
     /// Write all rows of a table as lines
     Export(export::ExportArgs),
+    /// Give the space of dead records of cask tables back
+    Merge(merge::MergeArgs),
     /// Describe a store: tables, shards, last recovery
     Stat(stat::StatArgs),
     /// Verify every checksum, changing nothing

@@ -123,6 +123,12 @@ fn meaning(error: &Error) -> (Exit, &'static str) {
             Exit::Usage,
             "the lengths of a table are fixed; --pad fills shorter ones with zeros, `slotcask stat DIR` shows the lengths",
         ),
+        Error::KeyTooLong { .. } | Error::ValueTooLong { .. } => (
+            Exit::Usage,
+            "`slotcask stat DIR` shows the longest keys and values; a value has to fit a segment of the log (--log-size at creation)",
+        ),
+        Error::Deadline { .. } => (Exit::Usage, "give a --ttl of at least 1ms"),
+        Error::TableKind { .. } => (Exit::Usage, "`slotcask stat DIR` shows the kinds of tables"),
         Error::SchemaMismatch { .. } => {
             (Exit::Usage, "`slotcask stat DIR` shows the tables as they were created")
         }

@@ -1,7 +1,7 @@
 //! Opening stores and tables for the verbs.
 
 use crate::errors::Failure;
-use slotcask::{Error, Options, Store, Table};
+use slotcask::{CaskTable, Error, Options, Store, Table, WriteOptions};
 use slotcask_format::file_name::LOCK;
 use slotcask_io::{Env, FileLock, IoErrorKind, OsOptions};
 use std::path::{Path, PathBuf};
@@ -97,6 +97,106 @@ pub fn environment() -> Env {
     Env::system(OsOptions::default())
 }
 
+/// A table of either kind.
+#[derive(Debug, Clone)]
+pub enum AnyTable {
+    /// With slots.
+    Fixed(Table),
+    /// With keys and values of any length.
+    Cask(CaskTable),
+}
+
+/// What a verb does with a table, whatever its kind.
+impl AnyTable {
+    /// Opens a table.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub fn open(store: &Store, name: &str) -> Result<Self, Error> {
+        match store.open_table(name) {
+            Ok(table) => Ok(Self::Fixed(table)),
+            Err(Error::TableKind { .. }) => store.open_cask(name).map(Self::Cask),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What it takes.
+    pub fn lengths(&self) -> Lengths {
+        let (info, exact) = match self {
+            Self::Fixed(table) => (table.info(), true),
+            Self::Cask(table) => (table.info(), false),
+        };
+        Lengths { key: info.key_len, value: info.value_len, exact }
+    }
+
+    /// Rows.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Fixed(table) => table.len(),
+            Self::Cask(table) => table.len(),
+        }
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// As the table says.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        match self {
+            Self::Fixed(table) => table.get(key),
+            Self::Cask(table) => table.get(key),
+        }
+    }
+
+    /// Stores a pair.
+    ///
+    /// # Errors
+    /// As the table says.
+    pub fn put(&self, key: &[u8], value: &[u8], options: &WriteOptions) -> Result<(), Error> {
+        match self {
+            Self::Fixed(table) => table.put_with(key, value, options),
+            Self::Cask(table) => table.put_with(key, value, options),
+        }
+    }
+
+    /// Stores many pairs.
+    ///
+    /// # Errors
+    /// As the table says.
+    pub fn put_many(
+        &self,
+        pairs: &[(Vec<u8>, Vec<u8>)],
+        options: &WriteOptions,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Fixed(table) => table.put_many_with(pairs, options),
+            Self::Cask(table) => table.put_many_with(pairs, options),
+        }
+    }
+
+    /// Removes a key; true when it was there.
+    ///
+    /// # Errors
+    /// As the table says.
+    pub fn delete(&self, key: &[u8]) -> Result<bool, Error> {
+        match self {
+            Self::Fixed(table) => table.delete(key),
+            Self::Cask(table) => table.delete(key),
+        }
+    }
+
+    /// All pairs.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = Pair>> {
+        match self {
+            Self::Fixed(table) => Box::new(table.iter()),
+            Self::Cask(table) => Box::new(table.iter()),
+        }
+    }
+}
+
+/// A pair, or why it could not be read.
+pub type Pair = Result<(Vec<u8>, Vec<u8>), Error>;
+
 /// Lengths of a table, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lengths {
@@ -104,12 +204,6 @@ pub struct Lengths {
     pub key: usize,
     /// Of a value.
     pub value: usize,
-}
-
-impl Lengths {
-    /// Of this table.
-    pub fn of(table: &Table) -> Self {
-        let info = table.info();
-        Self { key: info.key_len, value: info.value_len }
-    }
+    /// Shorter keys and values are refused, or filled with zeros if that is asked for.
+    pub exact: bool,
 }

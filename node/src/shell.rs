@@ -46,6 +46,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Scan(args) => commands::scan::run(args, output),
         Command::Load(args) => commands::load::run(args, output),
         Command::Export(args) => commands::export::run(args, output),
+        Command::Merge(args) => commands::merge::run(args, output),
         Command::Stat(args) => commands::stat::run(args, output),
         Command::Check(args) => commands::check::run(args, output),
         Command::Dump(args) => commands::dump::run(args, output),

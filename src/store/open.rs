@@ -58,6 +58,11 @@ impl Store {
         };
         options.compare(&superblock)?;
         let adopted = adopt(&env, root, &options, &mut superblock)?;
+        if !options.read_only && !slotcask_format::mutants::active("trust_found_names") {
+            // A process that was killed may have renamed superblock or history and not synced the directory. What is built on them
+            // now must not outlive them.
+            env.disk.sync_dir(root)?;
+        }
         let store = Self::recover(env, root, options, &superblock, file_lock, report, adopted)?;
         if store.inner.options.background && !store.inner.read_only {
             let mut workers = store.inner.workers.lock();

@@ -473,6 +473,16 @@ impl<'a> Redo<'a> {
         Ok(state)
     }
 
+    /// Keys of cask tables.
+    pub(crate) fn cask_keys(&self) -> u64 {
+        self.cask.keydirs.values().map(|keydir| keydir.len()).sum()
+    }
+
+    /// The data files of cask tables, open.
+    pub(crate) fn data_files(&self) -> &[(DataFileState, Arc<dyn File>)] {
+        &self.cask.files
+    }
+
     /// What checking found wrong, for [`crate::tools::check`].
     pub(crate) fn into_loadings(self) -> BTreeMap<u32, Loading> {
         self.loadings

@@ -3,10 +3,12 @@
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::report::ShardRecovery;
-use crate::store::{Found, Redo, index_hash, look, open_context, read_history};
+use crate::store::{Found, Redo, ShardContext, index_hash, look, open_context, read_history};
+use slotcask_cask::Frames;
 use slotcask_format::StoreId;
-use slotcask_format::file_name::{SUPERBLOCK, shard_dir};
+use slotcask_format::file_name::{SUPERBLOCK, ShardFile, shard_dir};
 use slotcask_format::history::History;
+use slotcask_format::manifest::ManifestState;
 use slotcask_format::superblock::Superblock;
 use slotcask_io::Env;
 use slotcask_log::recovery::Opening;
@@ -150,7 +152,7 @@ fn check_shard(env: &Env, root: &Path, ground: &Ground, number: u8, report: &mut
 }
 
 fn try_shard(
-    context: &crate::store::ShardContext,
+    context: &ShardContext,
     number: u8,
     ground: &Ground,
     report: &mut CheckReport,
@@ -180,6 +182,8 @@ fn try_shard(
         );
         report.add(Severity::Notice, &ident.dir, 0, reason);
     }
+    report.keys += redo.cask_keys();
+    check_data(context, number, &redo, opening.state(), report);
     let valid = |epoch: u32, sequence: u64| ground.history.holds(number, epoch, sequence);
     for (_, loading) in redo.into_loadings() {
         let (found, loaded) =
@@ -196,4 +200,47 @@ fn try_shard(
         }
     }
     Ok(())
+}
+
+/// Reads every data file of cask tables, record by record, and its hint.
+fn check_data(
+    context: &ShardContext,
+    number: u8,
+    redo: &Redo<'_>,
+    manifest: &ManifestState,
+    report: &mut CheckReport,
+) {
+    let shard = u32::from(number);
+    let ident = context.cask_ident(number);
+    for (state, file) in redo.data_files() {
+        let frames = Frames { generation: state.generation, end: state.end, file: &**file };
+        let mut records = 0;
+        let walked = slotcask_cask::walk(&ident, frames, |_, _, _| {
+            records += 1;
+            Ok(())
+        });
+        report.records += records;
+        match walked {
+            Ok(walked) if walked.frame_checksum != state.frame_checksum => {
+                let reason = format!(
+                    "data file {} is not the one that the manifest lists",
+                    state.generation
+                );
+                report.add(Severity::Damage, &ident.dir, state.end, reason);
+            }
+            Ok(_) => {}
+            Err(error) => report.add_error(&ident.dir, &Error::of_cask(error, shard)),
+        }
+    }
+    for state in &manifest.data {
+        let path = ident.dir.join(ShardFile::Hint(state.generation).name());
+        match slotcask_cask::read_hint(&context.env, &ident, state) {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let reason = "the hint is missing or damaged; the next opening makes it anew";
+                report.add(Severity::Notice, &path, 0, reason);
+            }
+            Err(error) => report.add_error(&path, &Error::of_cask(error, shard)),
+        }
+    }
 }

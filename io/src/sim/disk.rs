@@ -56,6 +56,16 @@ impl SimDisk {
         Self::of_state(self.state().fork())
     }
 
+    /// The disk as the next process finds it when this one was killed where [`SimDisk::stop_after`] said, and the power stays: all
+    /// that was written is there, and what was not synced can still go with the power.
+    #[must_use]
+    pub fn after_kill(&self) -> Self {
+        let mut state = self.state().fork();
+        state.dead = false;
+        state.stop_at = None;
+        Self::of_state(state)
+    }
+
     /// How many events there were: calls that change the disk or what a crash may do to it ([`OpKind::is_event`]).
     #[must_use]
     pub fn io_count(&self) -> u64 {

@@ -70,7 +70,7 @@ pub(super) struct State {
     pub(super) files: Vec<Option<Slot>>,
     pub(super) next_event: u64,
     pub(super) stop_at: Option<u64>,
-    dead: bool,
+    pub(super) dead: bool,
     pub(super) trace: Vec<String>,
     pub(super) trace_hash: u64,
     pub(super) faults: Faults,

@@ -5,7 +5,7 @@ use crate::opening::patiently;
 use crate::output::Output;
 use crate::text::{count, parse_size};
 use serde_json::json;
-use slotcask::{Error, Options, Store, TableOptions};
+use slotcask::{CaskOptions, Error, Options, Store, TableOptions};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ Examples:
   slotcask create db
   slotcask create db --shards 2 --log-size 64M
   slotcask create db --table users --key-len 16 --value-len 100
+  slotcask create db --table pages --kind cask
   slotcask create db --table locks --key-len 8 --value-len 8 --pinned 0 --slot-count-max 10000";
 
 /// Arguments of `create`.
@@ -30,7 +31,7 @@ pub struct CreateArgs {
     #[command(flatten)]
     store: StoreArgs,
     /// Name of a table to create
-    #[arg(long, value_name = "NAME", requires_all = ["key_len", "value_len"])]
+    #[arg(long, value_name = "NAME")]
     table: Option<String>,
     #[command(flatten)]
     shape: ShapeArgs,
@@ -53,6 +54,9 @@ struct StoreArgs {
 /// The shape of a new table.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct ShapeArgs {
+    /// Kind of the new table: rows in slots, or keys and values of any length [default: fixed]
+    #[arg(long, value_enum, value_name = "KIND")]
+    kind: Option<Kind>,
     /// Length of every key of the new table, bytes
     #[arg(long, value_name = "N", requires = "value_len")]
     key_len: Option<usize>,
@@ -60,21 +64,60 @@ pub struct ShapeArgs {
     #[arg(long, value_name = "N", requires = "key_len")]
     value_len: Option<usize>,
     /// Keep the whole new table on this shard
-    #[arg(long, value_name = "SHARD", requires = "key_len")]
+    #[arg(long, value_name = "SHARD")]
     pinned: Option<u8>,
     /// Most rows that the new table holds
     #[arg(long, value_name = "N", requires = "key_len")]
     slot_count_max: Option<u32>,
 }
 
+/// Kinds of tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Keys of one length and values of one length, in slots, all in memory
+    Fixed,
+    /// Keys and values of any length up to --key-len and --value-len, on disk
+    Cask,
+}
+
 impl ShapeArgs {
+    fn is_cask(&self) -> bool {
+        self.kind == Some(Kind::Cask)
+    }
+
+    /// True when this says what a table is like.
+    pub fn is_given(&self) -> bool {
+        self.is_cask() || self.lengths().is_some()
+    }
+
+    /// Creates the table, if this says what it is like; tells whether it did.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub fn create(&self, store: &Store, name: &str) -> Result<bool, Error> {
+        if self.is_cask() {
+            let mut options = CaskOptions::new();
+            if let Some((key, value)) = self.lengths() {
+                options = options.key_len_max(key).value_len_max(value);
+            }
+            if let Some(shard) = self.pinned {
+                options = options.pinned(shard);
+            }
+            return store.create_cask(name, &options).map(|_| true);
+        }
+        match self.table_options() {
+            Some(options) => store.create_table(name, options).map(|_| true),
+            None => Ok(false),
+        }
+    }
+
     /// The lengths of key and value, when they were given.
     pub fn lengths(&self) -> Option<(usize, usize)> {
         self.key_len.zip(self.value_len)
     }
 
     /// What the library wants to know, when lengths were given.
-    pub fn table_options(&self) -> Option<TableOptions> {
+    fn table_options(&self) -> Option<TableOptions> {
         let (key_len, value_len) = self.lengths()?;
         let mut options = TableOptions::fixed(key_len, value_len);
         if let Some(shard) = self.pinned {
@@ -106,12 +149,18 @@ impl StoreArgs {
 
 /// Creates what is asked for and not there.
 pub fn run(args: &CreateArgs, output: &mut Output) -> Result<Exit, Failure> {
-    if args.table.is_none() && args.shape.lengths().is_some() {
+    if args.table.is_none() && args.shape.is_given() {
         return Err(Failure::usage("the new table has no name", "give --table NAME"));
     }
+    if args.table.is_some() && !args.shape.is_given() {
+        return Err(Failure::usage(
+            "nothing says what the new table is like",
+            "give --key-len and --value-len for a fixed table, or --kind cask",
+        ));
+    }
     let (store, is_new) = open_or_create(args, output.wait())?;
-    if let (Some(name), Some(options)) = (&args.table, args.shape.table_options()) {
-        store.create_table(name, options)?;
+    if let Some(name) = &args.table {
+        args.shape.create(&store, name)?;
     }
     let object = json!({
         "dir": args.dir.display().to_string(),
@@ -128,8 +177,16 @@ pub fn run(args: &CreateArgs, output: &mut Output) -> Result<Exit, Failure> {
             args.dir.display()
         ));
     }
-    if let (Some(name), Some((key, value))) = (&args.table, args.shape.lengths()) {
-        lines.push(format!("created table {name}: keys of {key} bytes, values of {value} bytes"));
+    match (&args.table, args.shape.lengths()) {
+        (Some(name), _) if args.shape.is_cask() => {
+            lines.push(format!("created cask table {name}: keys and values of any length"));
+        }
+        (Some(name), Some((key, value))) => {
+            lines.push(format!(
+                "created table {name}: keys of {key} bytes, values of {value} bytes"
+            ));
+        }
+        _ => {}
     }
     store.close()?;
     output.result(&object, &lines.join("\n"))?;

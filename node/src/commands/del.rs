@@ -1,8 +1,8 @@
 //! `del`: deletes one row.
 
-use super::put::{bytes, fitted};
+use super::put::{bytes, fitted_key};
 use crate::errors::{Exit, Failure};
-use crate::opening::{self, Lengths, TableArgs};
+use crate::opening::{self, AnyTable, TableArgs};
 use crate::output::Output;
 use serde_json::json;
 use std::ffi::OsString;
@@ -31,8 +31,8 @@ pub struct DelArgs {
 pub fn run(args: &DelArgs, output: &mut Output) -> Result<Exit, Failure> {
     let key = bytes(&args.key, output, "key")?;
     let store = opening::for_writing(&args.at.dir, output.wait())?;
-    let table = store.open_table(&args.at.table)?;
-    let key = fitted(key, Lengths::of(&table).key, args.pad, "key")?;
+    let table = AnyTable::open(&store, &args.at.table)?;
+    let key = fitted_key(key, table.lengths(), args.pad)?;
     let deleted = table.delete(&key)?;
     store.close()?;
     if output.is_json() {

@@ -1,12 +1,11 @@
 //! `export`: all rows of a table as lines.
 
 use crate::errors::{Exit, Failure};
-use crate::opening::{self, TableArgs};
+use crate::opening::{self, AnyTable, TableArgs};
 use crate::output::Output;
 use crate::rows::{RowFormat, RowWriter};
 use crate::text::{Style, number};
 use serde_json::json;
-use slotcask::Table;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -43,7 +42,7 @@ pub struct ExportArgs {
 /// Writes the rows.
 pub fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
     let store = opening::for_reading(&args.at.dir, output.wait())?;
-    let table = store.open_table(&args.at.table)?;
+    let table = AnyTable::open(&store, &args.at.table)?;
     let style = if args.raw { Style::Raw } else { output.style() };
     let format = RowFormat { json: output.is_json(), style, unpad: args.unpad };
     match &args.output {
@@ -57,7 +56,7 @@ pub fn run(args: &ExportArgs, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn write_rows<W: Write>(
-    table: &Table,
+    table: &AnyTable,
     out: W,
     format: RowFormat,
     failed: impl Fn(&std::io::Error) -> Failure,
@@ -71,7 +70,7 @@ fn write_rows<W: Write>(
 }
 
 fn to_file(
-    table: &Table,
+    table: &AnyTable,
     path: &Path,
     format: RowFormat,
     output: &mut Output,
@@ -95,7 +94,7 @@ fn to_file(
     }
 }
 
-fn fill(table: &Table, file: &File, name: &str, format: RowFormat) -> Result<u64, Failure> {
+fn fill(table: &AnyTable, file: &File, name: &str, format: RowFormat) -> Result<u64, Failure> {
     let failed = |error: &std::io::Error| Failure::stream(name, error);
     let (count, out) = write_rows(table, BufWriter::new(file), format, failed)?;
     out.into_inner().map_err(|error| failed(error.error()))?;

@@ -1,8 +1,8 @@
 //! `get`: prints the value of one key.
 
-use super::put::{bytes, fitted};
+use super::put::{bytes, fitted_key};
 use crate::errors::{Exit, Failure};
-use crate::opening::{self, Lengths, TableArgs};
+use crate::opening::{self, AnyTable, TableArgs};
 use crate::output::Output;
 use crate::text::unpadded;
 use serde_json::json;
@@ -40,8 +40,8 @@ pub struct GetArgs {
 pub fn run(args: &GetArgs, output: &mut Output) -> Result<Exit, Failure> {
     let key = bytes(&args.key, output, "key")?;
     let store = opening::for_reading(&args.at.dir, output.wait())?;
-    let table = store.open_table(&args.at.table)?;
-    let key = fitted(key, Lengths::of(&table).key, args.pad, "key")?;
+    let table = AnyTable::open(&store, &args.at.table)?;
+    let key = fitted_key(key, table.lengths(), args.pad)?;
     let value = table.get(&key)?;
     store.close()?;
     let style = output.style();

@@ -19,6 +19,7 @@ escapes that export writes) or --hex is given.
   line-binary  the number of the line, most significant byte first
   hash         XXH3-128 of the line, 16 bytes cut to the length of a key
   hash-hex     the same as hex digits
+In a cask table numbers of lines have 12 digits or 8 bytes, and hashes 16 bytes or 32 digits. \
 With all but a column the whole line is the value.
 
 Writing the same key again replaces its value, so a load that was interrupted is simply run again. \

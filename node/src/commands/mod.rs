@@ -8,6 +8,7 @@ pub mod dump;
 pub mod export;
 pub mod get;
 pub mod load;
+pub mod merge;
 pub mod put;
 pub mod repair;
 pub mod scan;

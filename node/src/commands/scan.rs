@@ -2,7 +2,7 @@
 
 use super::put::bytes;
 use crate::errors::{Exit, Failure};
-use crate::opening::{self, TableArgs};
+use crate::opening::{self, AnyTable, TableArgs};
 use crate::output::Output;
 use crate::rows::{RowFormat, RowWriter};
 use std::ffi::OsString;
@@ -39,7 +39,7 @@ pub fn run(args: &ScanArgs, output: &mut Output) -> Result<Exit, Failure> {
         None => Vec::new(),
     };
     let store = opening::for_reading(&args.at.dir, output.wait())?;
-    let table = store.open_table(&args.at.table)?;
+    let table = AnyTable::open(&store, &args.at.table)?;
     let format = RowFormat { json: output.is_json(), style: output.style(), unpad: args.unpad };
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut rows = RowWriter::begin(output, format).map_err(|error| Failure::stdout(&error))?;

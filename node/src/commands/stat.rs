@@ -5,7 +5,7 @@ use crate::opening;
 use crate::output::Output;
 use crate::text::{count, display_size};
 use serde_json::{Value, json};
-use slotcask::{Placement, RecoveryReport, ShardRecovery, ShardStats, Store, TableInfo};
+use slotcask::{Placement, RecoveryReport, ShardRecovery, ShardStats, Store, TableInfo, TableKind};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -55,6 +55,7 @@ fn table_object(table: &TableInfo) -> Value {
     json!({
         "id": table.id,
         "name": table.name,
+        "kind": kind(table),
         "pinned": shard,
         "key_len": table.key_len,
         "value_len": table.value_len,
@@ -64,6 +65,10 @@ fn table_object(table: &TableInfo) -> Value {
         "rows": table.len,
         "memory_bytes": table.memory_bytes,
     })
+}
+
+fn kind(table: &TableInfo) -> &'static str {
+    if table.kind == TableKind::Cask { "cask" } else { "fixed" }
 }
 
 fn shard_object(shard: &ShardStats) -> Value {
@@ -76,6 +81,14 @@ fn shard_object(shard: &ShardStats) -> Value {
         "log_capacity": shard.log_capacity,
         "segment_files": shard.segment_files,
         "checkpoint_number": shard.checkpoint_number,
+        "expired": shard.expired,
+        "cask_files": shard.cask_files,
+        "cask_live_bytes": shard.cask_live_bytes,
+        "cask_dead_bytes": shard.cask_dead_bytes,
+        "cache_bytes": shard.cache_bytes,
+        "merges": shard.merges,
+        "merge_bytes_read": shard.merge_bytes_read,
+        "merge_bytes_written": shard.merge_bytes_written,
         "poisoned": shard.poisoned,
         "refused": shard.refused,
     })
@@ -106,6 +119,7 @@ fn recovered_object(shard: &ShardRecovery) -> Value {
         "pages_unexpected": shard.pages_unexpected,
         "pages_restored": shard.pages_restored,
         "headers_damaged": shard.headers_damaged,
+        "hints_rebuilt": shard.hints_rebuilt,
         "ddl_completed": shard.ddl_completed,
         "rows": shard.rows,
     })
@@ -127,6 +141,16 @@ fn table_line(table: &TableInfo) -> String {
         Placement::Pinned(shard) => format!(", on shard {shard}"),
         Placement::Hashed => String::new(),
     };
+    if table.kind == TableKind::Cask {
+        return format!(
+            "cask table {}: {}, keys of up to {} bytes, values of up to {} bytes, {} of memory{place}",
+            table.name,
+            count(table.len, "row"),
+            table.key_len,
+            table.value_len,
+            display_size(table.memory_bytes)
+        );
+    }
     format!(
         "table {}: {}, keys of {} bytes, values of {} bytes, {} of memory{place}",
         table.name,
@@ -148,6 +172,15 @@ fn shard_lines(shard: &ShardStats) -> Vec<String> {
         count(shard.segment_files, "file"),
         shard.checkpoint_number
     )];
+    if shard.cask_files > 0 {
+        lines.push(format!(
+            "shard {}: cask records in {}, {} live, {} dead",
+            shard.shard,
+            count(shard.cask_files, "file"),
+            display_size(shard.cask_live_bytes),
+            display_size(shard.cask_dead_bytes)
+        ));
+    }
     if let Some(cause) = &shard.poisoned {
         lines.push(format!("shard {} refuses writes: {cause}", shard.shard));
     }

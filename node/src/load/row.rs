@@ -42,21 +42,30 @@ impl RowParser {
     /// # Errors
     /// A reason when the line is none.
     pub fn parse(&self, number: u64, line: &[u8]) -> Result<Row, String> {
-        let Lengths { key: key_len, value: value_len } = self.lengths;
+        let Lengths { key: key_len, value: value_len, exact } = self.lengths;
         let (key, value) = match self.key_from {
             KeyFrom::Column(column) => {
                 let (key, value) = split(line, column)?;
                 (self.decode(key, "key")?, self.decode(&value, "value")?)
             }
-            KeyFrom::Line => (key::decimal(number, key_len)?, self.decode(line, "value")?),
-            KeyFrom::LineBinary => (key::binary(number, key_len)?, self.decode(line, "value")?),
+            KeyFrom::Line => {
+                let len = if exact { key_len } else { 12 };
+                (key::decimal(number, len)?, self.decode(line, "value")?)
+            }
+            KeyFrom::LineBinary => {
+                let len = if exact { key_len } else { 8 };
+                (key::binary(number, len)?, self.decode(line, "value")?)
+            }
             KeyFrom::Hash => (cut(key::hash(line), key_len), self.decode(line, "value")?),
             KeyFrom::HashHex => {
                 let digits = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(line)).into_bytes();
                 (cut(digits, key_len), self.decode(line, "value")?)
             }
         };
-        Ok((fit(key, key_len, self.pad, "key")?, fit(value, value_len, self.pad, "value")?))
+        Ok((
+            fit(key, key_len, exact, self.pad, "key")?,
+            fit(value, value_len, exact, self.pad, "value")?,
+        ))
     }
 
     fn decode(&self, field: &[u8], what: &str) -> Result<Vec<u8>, String> {
@@ -103,7 +112,7 @@ mod tests {
     use super::*;
 
     fn parser(key_from: KeyFrom, encoding: Encoding, pad: bool) -> RowParser {
-        RowParser { key_from, encoding, lengths: Lengths { key: 4, value: 6 }, pad }
+        RowParser { key_from, encoding, lengths: Lengths { key: 4, value: 6, exact: true }, pad }
     }
 
     fn row(key: &[u8], value: &[u8]) -> Result<Row, String> {

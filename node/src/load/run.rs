@@ -5,12 +5,12 @@ use super::report::{Report, Stopped};
 use super::row::{Encoding, Row, RowParser};
 use crate::commands::load::{LoadArgs, When};
 use crate::errors::{Exit, Failure};
-use crate::opening::{self, Lengths};
+use crate::opening::{self, AnyTable, Lengths};
 use crate::output::Output;
 use crate::signals::Interrupt;
 use crate::text::number;
 use indicatif::{ProgressBar, ProgressStyle};
-use slotcask::{Error, Store, Table, WriteOptions};
+use slotcask::{Error, Store, WriteOptions};
 use std::time::Instant;
 
 /// Rows of one batch take at most about this much memory, whatever `--batch` says.
@@ -20,7 +20,7 @@ const BATCH_BYTES_MAX: usize = 64 << 20;
 pub fn run(args: &LoadArgs, output: &mut Output) -> Result<Exit, Failure> {
     let lines = Lines::open(args.file.as_deref())?;
     // Whoever says what the table is like wants it made, and the store with it.
-    let may_create = args.shape.lengths().is_some();
+    let may_create = args.shape.is_given();
     let store = opening::for_loading(&args.at.dir, may_create, output.wait())?;
     let (table, table_created) = open_table(args, &store)?;
     let encoding = match (output.is_hex(), args.escaped) {
@@ -28,9 +28,13 @@ pub fn run(args: &LoadArgs, output: &mut Output) -> Result<Exit, Failure> {
         (false, true) => Encoding::Escaped,
         (false, false) => Encoding::Plain,
     };
-    let lengths = Lengths::of(&table);
+    let lengths = table.lengths();
     let parser = RowParser { key_from: args.key, encoding, lengths, pad: args.pad };
-    let batch_len = args.batch.get().min(BATCH_BYTES_MAX / (lengths.key + lengths.value).max(1));
+    let batch_len = if lengths.exact {
+        args.batch.get().min(BATCH_BYTES_MAX / (lengths.key + lengths.value).max(1))
+    } else {
+        args.batch.get()
+    };
     let mut loader = Loader {
         table: &table,
         options: WriteOptions::new().durability(args.durability.durability()),
@@ -38,6 +42,7 @@ pub fn run(args: &LoadArgs, output: &mut Output) -> Result<Exit, Failure> {
         lines,
         parser,
         batch: Vec::new(),
+        batch_bytes: 0,
         batch_len: batch_len.max(1),
         acknowledged: 0,
     };
@@ -66,12 +71,12 @@ pub fn run(args: &LoadArgs, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Opens the table; makes it when it is not there and its lengths are given.
-fn open_table(args: &LoadArgs, store: &Store) -> Result<(Table, bool), Failure> {
+fn open_table(args: &LoadArgs, store: &Store) -> Result<(AnyTable, bool), Failure> {
     let wanted = args.shape.lengths();
-    match store.open_table(&args.at.table) {
+    match AnyTable::open(store, &args.at.table) {
         Ok(table) => {
-            let found = Lengths::of(&table);
-            match wanted.map(|(key, value)| Lengths { key, value }) {
+            let found = table.lengths();
+            match wanted.map(|(key, value)| Lengths { key, value, exact: found.exact }) {
                 Some(wanted) if wanted != found => Err(Failure::usage(
                     format!(
                         "table {} has keys of {} and values of {} bytes, not {} and {}",
@@ -82,14 +87,15 @@ fn open_table(args: &LoadArgs, store: &Store) -> Result<(Table, bool), Failure> 
                 _ => Ok((table, false)),
             }
         }
-        Err(error @ Error::NoSuchTable { .. }) => match args.shape.table_options() {
-            Some(options) => Ok((store.create_table(&args.at.table, options)?, true)),
-            None => {
-                let mut failure = Failure::from(error);
-                failure.help = "give --key-len and --value-len to create it".to_owned();
-                Err(failure)
+        Err(error @ Error::NoSuchTable { .. }) => {
+            if args.shape.create(store, &args.at.table)? {
+                return Ok((AnyTable::open(store, &args.at.table)?, true));
             }
-        },
+            let mut failure = Failure::from(error);
+            failure.help =
+                "give --key-len and --value-len, or --kind cask, to create it".to_owned();
+            Err(failure)
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -109,12 +115,13 @@ fn progress(lines: &Lines) -> ProgressBar {
 }
 
 struct Loader<'a> {
-    table: &'a Table,
+    table: &'a AnyTable,
     options: WriteOptions,
     bar: ProgressBar,
     lines: Lines,
     parser: RowParser,
     batch: Vec<Row>,
+    batch_bytes: usize,
     batch_len: usize,
     acknowledged: u64,
 }
@@ -137,14 +144,17 @@ impl Loader<'_> {
                 ));
             }
             match self.next_row(&mut line) {
-                Ok(Some(row)) => self.batch.push(row),
+                Ok(Some(row)) => {
+                    self.batch_bytes += row.0.len() + row.1.len();
+                    self.batch.push(row);
+                }
                 Ok(None) => return self.write(),
                 Err(failure) => {
                     self.write()?;
                     return Err(failure);
                 }
             }
-            if self.batch.len() >= self.batch_len {
+            if self.batch.len() >= self.batch_len || self.batch_bytes >= BATCH_BYTES_MAX {
                 self.write()?;
             }
         }
@@ -179,9 +189,10 @@ impl Loader<'_> {
     }
 
     fn write(&mut self) -> Result<(), Failure> {
-        self.table.put_many_with(&self.batch, &self.options)?;
+        self.table.put_many(&self.batch, &self.options)?;
         self.acknowledged += self.batch.len() as u64;
         self.batch.clear();
+        self.batch_bytes = 0;
         self.bar.set_position(self.lines.bytes());
         self.bar.set_message(format!("{} rows", number(self.acknowledged)));
         Ok(())

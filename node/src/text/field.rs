@@ -42,12 +42,25 @@ pub fn argument(text: &OsStr, hex: bool) -> Result<Vec<u8>, String> {
     if hex { hex::decode(text.as_bytes()) } else { Ok(text.as_bytes().to_vec()) }
 }
 
-/// Brings `bytes` to `len`: the length itself, or shorter and then filled with zeros when `pad` allows it.
+/// Brings `bytes` to `len`: the length itself, or shorter and then filled with zeros when `pad` allows it. Where lengths are not
+/// `exact`, shorter ones stay as they are.
 ///
 /// # Errors
 /// A reason that names both lengths. `what` is the field's name.
-pub fn fit(mut bytes: Vec<u8>, len: usize, pad: bool, what: &str) -> Result<Vec<u8>, String> {
+pub fn fit(
+    mut bytes: Vec<u8>,
+    len: usize,
+    exact: bool,
+    pad: bool,
+    what: &str,
+) -> Result<Vec<u8>, String> {
     let found = bytes.len();
+    if !exact {
+        if found > len {
+            return Err(format!("the {what} has {found} bytes, the table takes at most {len}"));
+        }
+        return Ok(bytes);
+    }
     if found > len || (found < len && !pad) {
         let more = if found < len { " (--pad fills with zeros)" } else { "" };
         return Err(format!("the {what} has {found} bytes, the table takes {len}{more}"));
@@ -87,14 +100,14 @@ mod tests {
 
     #[test]
     fn pads_and_refuses() {
-        assert_eq!(fit(b"ab".to_vec(), 4, true, "key"), Ok(b"ab\0\0".to_vec()));
-        assert_eq!(fit(b"abcd".to_vec(), 4, false, "key"), Ok(b"abcd".to_vec()));
+        assert_eq!(fit(b"ab".to_vec(), 4, true, true, "key"), Ok(b"ab\0\0".to_vec()));
+        assert_eq!(fit(b"abcd".to_vec(), 4, true, false, "key"), Ok(b"abcd".to_vec()));
         assert_eq!(
-            fit(b"ab".to_vec(), 4, false, "key").unwrap_err(),
+            fit(b"ab".to_vec(), 4, true, false, "key").unwrap_err(),
             "the key has 2 bytes, the table takes 4 (--pad fills with zeros)"
         );
         assert_eq!(
-            fit(b"abcde".to_vec(), 4, true, "value").unwrap_err(),
+            fit(b"abcde".to_vec(), 4, true, true, "value").unwrap_err(),
             "the value has 5 bytes, the table takes 4"
         );
     }

@@ -3,6 +3,7 @@
 mod bad_line;
 mod benching;
 mod broken_pipe;
+mod cask;
 mod common;
 mod copied_store;
 mod corruption;

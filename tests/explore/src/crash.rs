@@ -205,6 +205,17 @@ pub fn explore_script(
             continue;
         }
         let (disk, model) = play(script, stop, budget);
+        // The process dies here and the power stays: what was written and not synced is there for the recovery, and can go
+        // with the power after it.
+        if only.is_some() || random.below(8) == 0 {
+            let killed = disk.after_kill();
+            let what = second_crash(&killed, &model, budget, &mut random, seen, tally);
+            if let Err(what) = what {
+                let what = format!("power loss after a kill: {what}");
+                tally.violations.push(describe(script, stop, "killed", &what, budget));
+                return;
+            }
+        }
         for mut plan in plans(&disk, &mut random, budget.profile) {
             let image = disk.crash(&mut plan);
             let (durable, accepted) = model.position();
@@ -264,7 +275,7 @@ fn second_crash(
     tally: &mut Tally,
 ) -> Result<(), String> {
     let begun = before.io_count();
-    for stop in 0..64 {
+    for stop in 0..1000 {
         let disk = before.fork();
         disk.stop_after(begun + stop);
         let ended = crate::verdict::open(&disk, budget.protected).is_ok();

@@ -196,19 +196,17 @@ fn main() -> ExitCode {
                 );
                 return ExitCode::from(2);
             }
-            let outcomes = mutants::run(every, only.as_deref(), seconds);
-            let mut missed = Vec::new();
-            let mut caught = 0;
-            for outcome in &outcomes {
-                match &outcome.caught_by {
-                    Some(by) => {
-                        caught += 1;
-                        let by: String = by.chars().take(110).collect();
-                        eprintln!("caught  {:28} {by}", outcome.name);
-                    }
-                    None => missed.push(format!("{} was not caught", outcome.name)),
-                }
-            }
+            let outcomes = mutants::run(every, only.as_deref(), seconds, |outcome| {
+                let by = outcome.caught_by.as_deref().unwrap_or("NOT CAUGHT");
+                let by: String = by.chars().take(140).collect();
+                eprintln!("{:28} {:5.1} s  {by}", outcome.name, outcome.elapsed.as_secs_f64());
+            });
+            let missed: Vec<String> = outcomes
+                .iter()
+                .filter(|outcome| outcome.caught_by.is_none())
+                .map(|outcome| format!("{} was not caught", outcome.name))
+                .collect();
+            let caught = outcomes.len() - missed.len();
             (json!({"caught": caught, "planted": outcomes.len()}), missed)
         }
     };

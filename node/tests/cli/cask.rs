@@ -1,0 +1,41 @@
+//! Cask tables on the command line: rows of any length, times to live, merge.
+
+use crate::common::{Place, slotcask, sorted};
+
+#[test]
+fn rows_of_any_length_go_in_and_out() {
+    let place = Place::new();
+    let db = place.db();
+    slotcask(&["create", &db, "--table", "pages", "--kind", "cask"]).exits(0);
+    slotcask(&["put", &db, "pages", "/", "<h1>hello</h1>"]).exits(0);
+    slotcask(&["put", &db, "pages", "/empty", ""]).exits(0);
+    let got = slotcask(&["get", &db, "pages", "/"]).exits(0);
+    assert_eq!(got.stdout, "<h1>hello</h1>\n");
+    let lines: String = (0..500).map(|n| format!("key-{n}\t{}\n", "v".repeat(n))).collect();
+    let file = place.file("rows.tsv", lines.as_bytes());
+    slotcask(&["load", &db, "pages", &file]).exits(0);
+    slotcask(&["load", &db, "pages", &file]).exits(0);
+    slotcask(&["del", &db, "pages", "/empty"]).exits(0);
+    slotcask(&["merge", &db]).exits(0);
+    let exported = slotcask(&["export", &db, "pages"]).exits(0).stdout;
+    assert_eq!(sorted(&exported), sorted(&(lines + "/\t<h1>hello</h1>\n")));
+    slotcask(&["stat", &db]).exits(0).prints("cask table pages: 501 rows");
+    slotcask(&["check", &db]).exits(0).prints("no damage");
+}
+
+#[test]
+fn a_load_creates_the_table_and_a_value_vanishes() {
+    let place = Place::new();
+    let db = place.db();
+    let file = place.file("rows.tsv", b"a\tone\nb\ttwo\n");
+    slotcask(&["load", &db, "t", &file, "--kind", "cask"]).exits(0);
+    slotcask(&["put", &db, "t", "short", "lived", "--ttl", "1ms"]).exits(0);
+    slotcask(&["put", &db, "t", "long", "lived", "--ttl", "7d"]).exits(0);
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    slotcask(&["get", &db, "t", "short"]).exits(1);
+    assert_eq!(slotcask(&["get", &db, "t", "long"]).exits(0).stdout, "lived\n");
+    slotcask(&["put", &db, "t", "k", "v", "--ttl", "0s"]).fails(2);
+    slotcask(&["create", &db, "--table", "u"]).fails(2);
+    slotcask(&["create", &db, "--table", "f", "--key-len", "4", "--value-len", "4"]).exits(0);
+    slotcask(&["put", &db, "f", "abcd", "efgh", "--ttl", "1s"]).fails(2);
+}
