@@ -195,7 +195,8 @@ pub fn decode_hint(ident: &HintIdent, bytes: &[u8]) -> Result<HintTables, Reason
         tables.push((table, entries.to_vec()));
     }
     let padding = reader.raw(reader.remaining())?;
-    if padding.len() >= BLOCK_SIZE || padding.iter().any(|byte| *byte != 0) {
+    let whole = bytes.len().is_multiple_of(BLOCK_SIZE) && padding.len() < BLOCK_SIZE;
+    if !whole || padding.iter().any(|byte| *byte != 0) {
         return Err(Reason::Reserved { what: "hint padding" });
     }
     Ok(tables)

@@ -34,6 +34,10 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("split_batch", "a batch may be split over two flushes"),
     ("reissue_sequence", "a sequence is given twice after a recovery"),
     ("skip_double_write", "torn page protection writes in place only"),
+    (
+        "trust_found_pages",
+        "the double-write area is wiped before the pages that it protects are synced",
+    ),
     ("poison_forgets", "a failed flush does not poison the shard"),
     ("retry_failed_sync", "a failed sync is tried again and believed"),
     ("disk_full_after_acceptance", "a write is accepted without a segment to hold it"),

@@ -1,8 +1,8 @@
 //! What a target is, and the list of all targets.
 
 use crate::targets::{
-    double_write, extension, file_name, flush, history, manifest, page_map, reader, record, schema,
-    segment, slot, slot_file, superblock,
+    double_write, extension, file_name, flush, hint, history, manifest, page_map, reader, record,
+    schema, segment, slot, slot_file, superblock,
 };
 use slotcask_format::layout::Layout;
 
@@ -84,14 +84,14 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "manifest_state",
         run: manifest::state,
-        seeds: golden!("manifest_state"),
+        seeds: golden!("manifest_state", "manifest_data"),
         reseal: None,
         layout: None,
     },
     Target {
         name: "schema",
         run: schema::schema,
-        seeds: golden!("schema"),
+        seeds: golden!("schema", "cask_schema"),
         reseal: None,
         layout: None,
     },
@@ -130,6 +130,13 @@ pub const TARGETS: &[Target] = &[
         seeds: golden!("double_write"),
         reseal: Some(double_write::reseal),
         layout: Some(slotcask_format::double_write::DoubleWriteHeader::LAYOUT),
+    },
+    Target {
+        name: "hint",
+        run: hint::target,
+        seeds: golden!("hint"),
+        reseal: Some(hint::reseal),
+        layout: Some(slotcask_format::hint::HintHeader::LAYOUT),
     },
     Target {
         name: "superblock",

@@ -4,6 +4,7 @@ pub mod double_write;
 pub mod extension;
 pub mod file_name;
 pub mod flush;
+pub mod hint;
 pub mod history;
 pub mod manifest;
 pub mod page_map;

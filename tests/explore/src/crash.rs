@@ -156,6 +156,22 @@ fn plans(disk: &SimDisk, random: &mut Random, profile: Profile) -> Vec<CrashPlan
     plans
 }
 
+/// The ends of all strings of up to three operations: every one is played whole and judged by what is left when the power goes then.
+/// The first violation ends it.
+#[must_use]
+pub fn ends(budget: &Budget) -> Option<String> {
+    for number in 0..EXHAUSTIVE {
+        let script = script(number, budget.cask);
+        let (disk, model) = play(&script, u64::MAX, budget);
+        for mut plan in [CrashPlan::keep_all(), CrashPlan::keep_none()] {
+            if let Err(what) = judge(&disk.crash(&mut plan), budget.protected, &model) {
+                return Some(describe(&script, disk.io_count(), "end of the life", &what, budget));
+            }
+        }
+    }
+    None
+}
+
 /// Explores this part of the scripts until the budget is used up.
 #[must_use]
 pub fn explore(budget: &Budget, mut progress: impl FnMut(&Tally)) -> Tally {

@@ -43,10 +43,12 @@ pub struct Tally {
     pub silent: Vec<String>,
 }
 
-/// The stores that are damaged: closed, killed while idle, killed with an unproven tail.
+/// The stores that are damaged: closed, killed while idle, killed with an unproven tail, killed right after a checkpoint or
+/// in a fresh segment; with fixed tables alone
+/// and with a cask table.
 #[must_use]
 pub fn images(seed: u64) -> Vec<Image> {
-    let states = ["closed", "idle", "killed"];
+    let states = ["closed", "idle", "killed", "checkpointed", "rotated"];
     let fixed = states.into_iter().map(|name| image(name, seed, false));
     fixed.chain(states.into_iter().map(|name| image(name, seed, true))).collect()
 }
@@ -109,6 +111,14 @@ fn build(name: &str, seed: u64, cask: bool) -> Option<(SimDisk, SimDisk)> {
         "closed" => life.store.take()?.close().ok()?,
         // The idle watermark proves the last flush.
         "idle" => life.run(Poll, &mut model).ok()?,
+        // Acknowledged records in a segment that nothing but the manifest knows of.
+        "rotated" => {
+            for op in [Rotate, Put, Sync, Overwrite, Sync, Put, Sync, Poll] {
+                life.run(op, &mut model).ok()?;
+            }
+        }
+        // The manifest proves it.
+        "checkpointed" => life.run(Checkpoint, &mut model).ok()?,
         _ => {}
     }
     let rest = disk.crash(&mut CrashPlan::keep_all());

@@ -35,7 +35,7 @@ pub fn run(scripts: u64, lives_max: u64, cask: bool) -> Tally {
     'all: for number in (0..EXHAUSTIVE).rev().step_by(step as usize) {
         let script = script(number, cask);
         let calls = {
-            let (disk, _, _) = play(&script, None);
+            let (disk, ..) = play(&script, None, false);
             disk.op_count(OpFilter::Any)
         };
         for at in 0..calls {
@@ -52,7 +52,12 @@ pub fn run(scripts: u64, lives_max: u64, cask: bool) -> Tally {
     tally
 }
 
-fn play(script: &Script, fault: Option<Fault>) -> (SimDisk, Model, slotcask::Result<()>) {
+/// Plays a script; after a refusal for want of space `probe` tries a delete. The flag tells whether it did.
+fn play(
+    script: &Script,
+    fault: Option<Fault>,
+    probe: bool,
+) -> (SimDisk, Model, slotcask::Result<()>, bool) {
     let disk = SimDisk::new(SimOptions { seed: script.seed, ..SimOptions::default() });
     if let Some(fault) = fault {
         disk.inject(fault);
@@ -70,6 +75,18 @@ fn play(script: &Script, fault: Option<Fault>) -> (SimDisk, Model, slotcask::Res
                 }
                 Ok(())
             });
+            if let (Err(Error::DiskFull { .. }), Some(store), true) = (&end, &life.store, probe) {
+                // What gives space back is accepted all the same. The model does not know of it: this life is not judged further.
+                if let Ok(table) = store.open_table("a") {
+                    let refused = match table.write_delete(1_u64.to_le_bytes()) {
+                        Err(Error::DiskFull { shard, cause }) => {
+                            Err(Error::DiskFull { shard, cause: format!("a delete: {cause}") })
+                        }
+                        _ => end.clone(),
+                    };
+                    return (disk, model, refused, true);
+                }
+            }
             if let (Err(Error::Poisoned { .. }), Some(store)) = (&end, &life.store) {
                 // Poison holds: no write is accepted any more.
                 if let Ok(table) = store.open_table("a") {
@@ -81,7 +98,7 @@ fn play(script: &Script, fault: Option<Fault>) -> (SimDisk, Model, slotcask::Res
             }
         }
     }
-    (disk, model, end)
+    (disk, model, end, false)
 }
 
 fn try_one(script: &Script, at: u64, error: FaultError, forever: bool, tally: &mut Tally) {
@@ -93,11 +110,21 @@ fn try_one(script: &Script, at: u64, error: FaultError, forever: bool, tally: &m
     let name =
         format!("script {} {:?}, call {at}, {error:?}, forever {forever}", script.seed, script.ops);
     tally.lives += 1;
-    let played = catch_unwind(AssertUnwindSafe(|| play(script, Some(fault))));
-    let Ok((disk, model, end)) = played else {
+    let probe = forever && at.is_multiple_of(4);
+    let played = catch_unwind(AssertUnwindSafe(|| play(script, Some(fault), probe)));
+    let Ok((disk, model, end, probed)) = played else {
         tally.violations.push(format!("{name}: panicked"));
         return;
     };
+    if probed {
+        if let Err(error @ Error::DiskFull { cause, .. }) = &end
+            && cause.contains("a delete")
+        {
+            tally.violations.push(format!("{name}: a delete was refused on a full disk: {error}"));
+        }
+        tally.refused += 1;
+        return;
+    }
     tally.fired += u64::from(disk.faults_fired() > 0);
     match &end {
         Ok(()) => {}

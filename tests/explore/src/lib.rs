@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod catalogue;
 pub mod crash;
 pub mod damage;
 pub mod io_error;

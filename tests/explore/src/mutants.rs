@@ -27,12 +27,13 @@ enum Part {
     Misplace,
     IoError,
     IoErrorCask,
+    Catalogue,
 }
 
-use Part::{Bitflip, Crash, CrashCask, CrashProtected, IoError, IoErrorCask, Misplace};
+use Part::{Bitflip, Catalogue, Crash, CrashCask, CrashProtected, IoError, IoErrorCask, Misplace};
 
-const PARTS: [Part; 7] =
-    [Crash, CrashCask, Bitflip, Misplace, IoError, IoErrorCask, CrashProtected];
+const PARTS: [Part; 8] =
+    [Crash, CrashCask, Bitflip, Misplace, IoError, IoErrorCask, Catalogue, CrashProtected];
 
 /// Where a bug is most likely caught: only the order of the hunt depends on it.
 fn likely(name: &str) -> Part {
@@ -49,7 +50,8 @@ fn likely(name: &str) -> Part {
         | "ignore_page_map"
         | "hint_of_another_file" => Misplace,
         "poison_forgets" | "retry_failed_sync" | "disk_full_after_acceptance" => IoError,
-        "skip_double_write" => CrashProtected,
+        "skip_double_write" | "trust_found_pages" => CrashProtected,
+        "forget_ddl_on_shard" => Catalogue,
         "drop_tombstone_early"
         | "merge_copies_dead"
         | "merge_skips_sync"
@@ -126,8 +128,12 @@ fn hunt(part: Part, seconds: u64) -> Option<String> {
             part: (crash::EXHAUSTIVE, 1),
             ..strings
         };
+        let founding = Budget { part: (0, crash::EXHAUSTIVE), ..strings };
         let first = |budget: &Budget| crash::explore(budget, |_| {}).violations.into_iter().next();
-        first(&strings).or_else(|| first(&random))
+        crash::ends(&strings)
+            .or_else(|| first(&founding))
+            .or_else(|| first(&strings))
+            .or_else(|| first(&random))
     };
     match part {
         Crash => crash(Profile::Sector512, false, false),
@@ -135,7 +141,8 @@ fn hunt(part: Part, seconds: u64) -> Option<String> {
         CrashProtected => crash(Profile::Block4k, true, false),
         Bitflip => damage::run(6000, 11, false).silent.into_iter().next(),
         Misplace => damage::run(12_000, 12, true).silent.into_iter().next(),
-        IoError => io_error::run(12, 12_000, false).violations.into_iter().next(),
+        IoError => io_error::run(6, 8_000, false).violations.into_iter().next(),
         IoErrorCask => io_error::run(8, 8_000, true).violations.into_iter().next(),
+        Catalogue => crate::catalogue::run().1,
     }
 }
