@@ -51,7 +51,7 @@ impl Ticket {
     /// As [`Ticket::wait`].
     pub fn wait_timeout(&self, timeout: Duration) -> Result<bool> {
         refuse_in_update()?;
-        let deadline = self.shard.env.clock.monotonic() + timeout;
+        let deadline = self.shard.env.clock.monotonic().saturating_add(timeout);
         match self.shard.wait_durable(self.sequence, Some(deadline)) {
             Ok(()) => Ok(true),
             Err(Error::TimedOut { .. }) => Ok(false),

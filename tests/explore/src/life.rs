@@ -473,7 +473,7 @@ fn cask_contents(store: &Store, name: &str) -> std::result::Result<BTreeMap<u64,
 /// Says what contradicts itself, or which error a read met.
 pub fn contents(store: &Store) -> std::result::Result<State, Refused> {
     let mut state = State::default();
-    for info in store.tables() {
+    for info in store.tables().map_err(|error| Refused::Error(error.to_string()))? {
         if info.kind == TableKind::Cask {
             state.c = Some(cask_contents(store, &info.name)?);
             continue;
