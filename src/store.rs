@@ -3,12 +3,14 @@
 mod catalogue;
 mod create;
 mod epoch;
+mod lock;
 mod open;
 mod recover;
 
 pub(crate) use catalogue::TableShared;
 pub(crate) use create::{Found, look, write_superblock};
 pub(crate) use epoch::read_history;
+pub(crate) use lock::{SharedLock, keep_closed, lock};
 pub(crate) use open::context as open_context;
 pub(crate) use recover::{Redo, ShardContext, index_hash, is_on_shard};
 

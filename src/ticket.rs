@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Tells when a write is durable. Dropping it takes nothing back. Also a [`Future`], for any executor: the shard's thread
+/// Tells when a write is durable. Dropping it takes nothing back. It does not keep its store open: when the store is closed it
+/// has its answer. Also a [`Future`], for any executor: the shard's thread
 /// flushes then.
 #[derive(Debug, Clone)]
 #[must_use = "a ticket tells when the write is durable"]
