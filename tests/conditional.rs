@@ -4,6 +4,7 @@ mod common;
 
 use common::{b, crash, reopen, store, table};
 use slotcask::Error;
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -129,6 +130,57 @@ fn what_an_update_closure_must_not_do_is_refused_and_does_not_hang() {
     assert_eq!(t.get(b(1)).unwrap().unwrap(), b(9));
     t.put(b(3), b(3)).unwrap();
     ticket.wait().unwrap();
+}
+
+#[test]
+fn what_takes_a_lock_of_a_cask_table_is_refused_inside_either_update() {
+    let (store, _disk) = store(7, 1);
+    let t = table(&store, "t");
+    let c = store.cask("c").unwrap();
+    // Not flushed: reading it takes the lock of the shard.
+    let _ticket = c.write("k", "v").unwrap();
+    let mut begun = c.iter();
+    begun.next().unwrap().unwrap();
+    let refused = Cell::new(0);
+    let is_refused = |result: slotcask::Result<()>| {
+        assert!(matches!(result, Err(Error::Reentered)), "{result:?}");
+        refused.set(refused.get() + 1);
+    };
+    let mut calls = || {
+        is_refused(c.get("k").map(drop));
+        is_refused(c.get_with("k", |_| ()).map(drop));
+        is_refused(c.get_many(&["k"]).map(drop));
+        is_refused(c.contains("k").map(drop));
+        is_refused(c.get_durable("k").map(drop));
+        is_refused(c.iter().next().unwrap().map(drop));
+        is_refused(begun.next().unwrap().map(drop));
+        is_refused(c.put("k", "v"));
+        is_refused(c.try_write("k", "v").map(drop));
+        is_refused(c.write_delete("k").map(drop));
+        is_refused(c.delete("k").map(drop));
+        is_refused(c.put_many(&[("k", "v")]));
+        is_refused(c.put_if_absent("k", "v").map(drop));
+        is_refused(c.compare_and_swap("k", None, None).map(drop));
+        is_refused(c.update("k", |_| None).map(drop));
+        is_refused(store.batch().put(&c, "k", "v").map(drop));
+        is_refused(store.merge().map(drop));
+        is_refused(store.open_cask("c").map(drop));
+        is_refused(store.cask("d").map(drop));
+        assert_eq!((c.len(), c.info().len, c.name()), (1, 1, "c"));
+        assert_eq!(t.get(b(1)).unwrap(), None);
+    };
+    t.update(b(1), |_| {
+        calls();
+        None
+    })
+    .unwrap();
+    c.update("k", |_| {
+        calls();
+        None
+    })
+    .unwrap();
+    assert_eq!(refused.get(), 2 * 19);
+    assert_eq!(c.get("k").unwrap(), None);
 }
 
 #[test]
