@@ -251,9 +251,9 @@ pub enum Error {
         /// True when the write was accepted and is visible.
         accepted: bool,
     },
-    /// A write from inside an `update` closure.
+    /// A call from inside an `update` closure that takes a lock: a write, a wait, a read of a cask table.
     #[error(
-        "a write was attempted inside an update closure, which holds its shard; return the new value instead"
+        "this call was attempted inside an update closure, which holds its shard; read before, write after, and return the new value"
     )]
     Reentered,
     /// The store was closed.

@@ -23,8 +23,8 @@ pub use error::{Error, Result};
 pub use fixed_map::{FixedKey, FixedMap, FixedMapIter, FixedValue};
 pub use iter::Iter;
 pub use options::{
-    Durability, LOG_SIZE_DEFAULT, Options, SLOT_COUNT_MAX_DEFAULT, TableOptions,
-    VALUE_CACHE_DEFAULT, WriteOptions,
+    Durability, LOCK_TIMEOUT_DEFAULT, LOG_SIZE_DEFAULT, Options, SLOT_COUNT_MAX_DEFAULT,
+    TableOptions, VALUE_CACHE_DEFAULT, WriteOptions,
 };
 pub use report::{RecoveryReport, ShardRecovery};
 pub use slotcask_format::StoreId;

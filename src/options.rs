@@ -36,6 +36,7 @@ pub struct Options {
     pub(crate) segment_size: Option<u64>,
     pub(crate) create: bool,
     pub(crate) read_only: bool,
+    pub(crate) lock_timeout: Duration,
     pub(crate) torn_page_protection: Option<bool>,
     pub(crate) huge_pages: bool,
     pub(crate) background: bool,
@@ -50,6 +51,9 @@ pub struct Options {
 /// Bytes of log of a store, unless told otherwise.
 pub const LOG_SIZE_DEFAULT: u64 = 256 << 20;
 
+/// Longest wait for the lock of a store, unless told otherwise.
+pub const LOCK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -61,6 +65,7 @@ impl Default for Options {
             segment_size: None,
             create: true,
             read_only: false,
+            lock_timeout: LOCK_TIMEOUT_DEFAULT,
             torn_page_protection: None,
             huge_pages: true,
             background: true,
@@ -130,7 +135,16 @@ impl Options {
         self
     }
 
-    /// Opens for reading only: nothing is written; the store must have been closed cleanly. Default: false.
+    /// Longest time to wait for a store that is open elsewhere; 0 for not at all. The lock of a killed process is held until
+    /// the kernel has done the last of its writes, some milliseconds. Default: 1 s.
+    #[must_use]
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
+    /// Opens for reading only: nothing is written; the store must have been closed cleanly. Also where one may not write at all:
+    /// there the store is not kept closed for others, only what they do while it is opened is noticed. Default: false.
     #[must_use]
     pub fn read_only(mut self, yes: bool) -> Self {
         self.read_only = yes;

@@ -44,7 +44,7 @@ pub struct ShardRecovery {
 pub struct RecoveryReport {
     /// True when the store was created by this opening.
     pub created: bool,
-    /// True when every shard had been closed cleanly.
+    /// True when every shard had been closed cleanly, or this opening created the store: nothing had to be recovered.
     pub clean: bool,
     /// Newest epoch in the history.
     pub epoch: u32,

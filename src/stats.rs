@@ -43,6 +43,8 @@ pub struct ShardStats {
     pub durable_sequence: u64,
     /// Epoch.
     pub epoch: u32,
+    /// Number of the log segment that is written to; grows with each that is begun.
+    pub segment: u64,
     /// Bytes of log that recovery would read.
     pub log_bytes: u64,
     /// Bytes of log that may be in use before writers stop.
@@ -126,6 +128,7 @@ impl Stats {
                     last_sequence: log.last_sequence,
                     durable_sequence: log.durable_sequence,
                     epoch: log.epoch,
+                    segment: log.segment,
                     log_bytes: log.used_bytes,
                     log_capacity: log.capacity_bytes,
                     segment_files: log.segment_files,

@@ -3,12 +3,14 @@
 mod catalogue;
 mod create;
 mod epoch;
+mod lock;
 mod open;
 mod recover;
 
 pub(crate) use catalogue::TableShared;
 pub(crate) use create::{Found, look, write_superblock};
 pub(crate) use epoch::read_history;
+pub(crate) use lock::{SharedLock, keep_closed, lock};
 pub(crate) use open::context as open_context;
 pub(crate) use recover::{Redo, ShardContext, index_hash, is_on_shard};
 
@@ -29,7 +31,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// An open store. Cheap to clone; the last handle (tables and tickets hold one too) closes it when it is dropped.
+/// An open store. Cheap to clone; the last handle closes it when it is dropped. Tables, maps, batches and iterators hold one too;
+/// tickets do not: closing flushes, so that a ticket of a closed store has its answer.
 ///
 /// All methods may be called from any thread.
 #[derive(Debug, Clone)]
@@ -158,10 +161,13 @@ impl Store {
         }
     }
 
-    /// All tables, by name.
-    #[must_use]
-    pub fn tables(&self) -> Vec<TableInfo> {
-        self.inner.catalogue.lock().infos()
+    /// All tables, by name. Waits for a change of the catalogue that is under way.
+    ///
+    /// # Errors
+    /// [`Error::Reentered`].
+    pub fn tables(&self) -> Result<Vec<TableInfo>> {
+        refuse_in_update()?;
+        Ok(self.inner.catalogue.lock().infos())
     }
 
     /// Drops a table and gives its space back. Durable when this returns; handles to it answer [`Error::TableDropped`].
@@ -225,28 +231,15 @@ impl Store {
         Ok(done)
     }
 
-    /// Ends the active log segment of every shard: what is written next goes to a fresh one.
+    /// Ends the active log segment of every shard: what is written next goes to a fresh one. A segment that holds nothing
+    /// yet is left.
     ///
     /// # Errors
-    /// [`Error::DiskFull`] when no segment can be made.
+    /// [`Error::DiskFull`] when no segment can be made, [`Error::Poisoned`]; shards of lower numbers have gone on to the next
+    /// segment by then.
     pub fn rotate(&self) -> Result<()> {
         self.inner.check_writable("rotate the log")?;
-        for shard in &self.inner.shards {
-            loop {
-                let prepared = {
-                    let mut guard = shard.lock();
-                    if guard.rotate() {
-                        break;
-                    }
-                    guard.prepared()
-                };
-                shard.make_room(prepared, None)?;
-                if shard.lock().prepared() <= prepared {
-                    break;
-                }
-            }
-        }
-        Ok(())
+        self.inner.shards.iter().try_for_each(|shard| shard.rotate())
     }
 
     /// One round of the work that a store without threads (`background(false)`) leaves to its caller: flush, segments,
@@ -264,10 +257,13 @@ impl Store {
         Ok(done)
     }
 
-    /// Figures of shards and tables.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats::of(&self.inner)
+    /// Figures of shards and tables. Takes each shard's lock for a moment.
+    ///
+    /// # Errors
+    /// [`Error::Reentered`].
+    pub fn stats(&self) -> Result<Stats> {
+        refuse_in_update()?;
+        Ok(Stats::of(&self.inner))
     }
 
     /// Flushes, checkpoints, marks the store as cleanly closed and releases its lock. Every later call answers

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Tells when a write is durable. Dropping it takes nothing back. Also a [`Future`], for any executor: the shard's thread
+/// Tells when a write is durable. Dropping it takes nothing back. It does not keep its store open: when the store is closed it
+/// has its answer. Also a [`Future`], for any executor: the shard's thread
 /// flushes then.
 #[derive(Debug, Clone)]
 #[must_use = "a ticket tells when the write is durable"]
@@ -51,7 +52,7 @@ impl Ticket {
     /// As [`Ticket::wait`].
     pub fn wait_timeout(&self, timeout: Duration) -> Result<bool> {
         refuse_in_update()?;
-        let deadline = self.shard.env.clock.monotonic() + timeout;
+        let deadline = self.shard.env.clock.monotonic().saturating_add(timeout);
         match self.shard.wait_durable(self.sequence, Some(deadline)) {
             Ok(()) => Ok(true),
             Err(Error::TimedOut { .. }) => Ok(false),

@@ -117,7 +117,7 @@ fn a_long_life_is_like_a_map() {
             assert_eq!(table.len(), model.len() as u64);
         }
     }
-    let stats = store.stats();
+    let stats = store.stats().unwrap();
     assert!(stats.shards[0].log_bytes <= stats.shards[0].log_capacity);
 }
 
@@ -199,7 +199,7 @@ fn values_vanish_when_their_time_has_come_and_a_plain_put_lets_them_stay() {
     clock.advance(Duration::from_secs(2));
     while store.poll().unwrap() {}
     assert_eq!(table.len(), 3);
-    assert_eq!(store.stats().shards[0].expired, 99);
+    assert_eq!(store.stats().unwrap().shards[0].expired, 99);
     store.close().unwrap();
     // The clock was set back: what vanished stays away.
     let store = open(&disk);

@@ -7,7 +7,7 @@ use slotcask::{Error, Store, TableOptions};
 use slotcask_io::sim::{CrashPlan, env_of};
 
 fn names(store: &Store) -> Vec<String> {
-    store.tables().into_iter().map(|table| table.name).collect()
+    store.tables().unwrap().into_iter().map(|table| table.name).collect()
 }
 
 #[test]
@@ -148,13 +148,14 @@ fn interrupted(
             let store = store.unwrap_or_else(|error| panic!("{name} {stop} {number}: {error}"));
             completed += store.recovery().shards.iter().map(|s| s.ddl_completed).sum::<u64>();
             let check = |store: &Store| {
-                let seen: Vec<u64> = store.tables().iter().map(|table| table.len).collect();
+                let seen: Vec<u64> =
+                    store.tables().unwrap().iter().map(|table| table.len).collect();
                 let is_done = seen == after;
                 assert!(
                     is_done || (seen == before && result.is_err()),
                     "{name} {stop} {number}: {seen:?}"
                 );
-                for info in store.tables() {
+                for info in store.tables().unwrap() {
                     let table = store.open_table(&info.name).unwrap();
                     for n in 0..30 {
                         let seen = table.get(b(n)).unwrap();

@@ -37,7 +37,7 @@ fn a_full_disk_refuses_inserts_and_serves_the_rest() {
     let (refused, error) = fill(&t, &mut model, 0);
     assert!(matches!(error, Error::DiskFull { shard: 0, .. }), "{error}");
     assert_eq!(t.get(b(refused)).unwrap(), None, "a refused write is visible");
-    assert!(store.stats().shards[0].poisoned.is_none());
+    assert!(store.stats().unwrap().shards[0].poisoned.is_none());
     check(&t, &model);
     // Overwrites go on for as long as segments can be recycled: many times the log.
     for round in 1..200_u64 {
@@ -83,7 +83,7 @@ fn full_for_a_while(seed: u64, error: FaultError) {
     assert!(matches!(found, Error::DiskFull { .. }), "{found}");
     assert!(found.is_out_of_resources());
     assert_eq!(t.get(b(refused)).unwrap(), None);
-    assert!(store.stats().shards[0].poisoned.is_none());
+    assert!(store.stats().unwrap().shards[0].poisoned.is_none());
     for key in 0..10 {
         assert!(t.delete(b(key)).unwrap());
         model.remove(&key);
@@ -161,7 +161,7 @@ fn a_catalogue_change_without_room_leaves_the_catalogue_as_it_was() {
         }
         let image = crash(&disk);
         let store = tiny(3).open_in(env_of(22, &image), ROOT).unwrap();
-        assert_eq!(store.tables().len(), 1, "at {at}");
+        assert_eq!(store.tables().unwrap().len(), 1, "at {at}");
         assert_eq!(store.open_table("u").unwrap().len(), 30);
     }
 }

@@ -16,7 +16,7 @@ fn what_was_put_is_there_after_reopening_on_the_real_disk() {
     let options = || Options::new().shards(2).log_size(16 << 20).durability(Durability::Buffered);
     {
         let store = options().open(&path).unwrap();
-        assert!(store.recovery().created);
+        assert!(store.recovery().created && store.recovery().clean);
         let map = store.fixed_map::<u64, [u8; 16]>("numbers").unwrap();
         for n in 0..50_000_u64 {
             map.put(&n, &value(n)).unwrap();

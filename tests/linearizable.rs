@@ -238,7 +238,7 @@ fn histories_of_four_threads_are_linearizable() {
             stop.store(true, Ordering::Relaxed);
             ended.into_iter().map(|history| history.expect("a thread failed")).collect()
         });
-        assert!(store.stats().shards[0].checkpoints > 0);
+        assert!(store.stats().unwrap().shards[0].checkpoints > 0);
         for key in 0..KEYS {
             let mut history: Vec<Operation> = histories
                 .iter()

@@ -77,7 +77,7 @@ fn writers_readers_checkpoints_and_changes_of_the_catalogue() {
             });
             let end = Instant::now() + Duration::from_secs(1);
             while Instant::now() < end {
-                assert!(store.stats().shards.iter().all(|shard| shard.poisoned.is_none()));
+                assert!(store.stats().unwrap().shards.iter().all(|shard| shard.poisoned.is_none()));
                 std::thread::yield_now();
             }
             stop.store(true, Ordering::Relaxed);

@@ -51,6 +51,20 @@ fn a_ticket_is_pending_until_somebody_flushes() {
 }
 
 #[test]
+fn a_ticket_does_not_keep_the_store_open_and_has_its_answer_when_it_is_closed() {
+    let (store, disk) = store(9, 1);
+    let t = table(&store, "t");
+    let ticket = t.write(b(1), b(1)).unwrap();
+    drop(t);
+    drop(store);
+    assert!(ticket.poll().unwrap());
+    let store = reopen(&disk, 1).unwrap();
+    assert_eq!(store.open_table("t").unwrap().get(b(1)).unwrap().unwrap(), b(1));
+    block_on(ticket.clone()).unwrap();
+    ticket.wait().unwrap();
+}
+
+#[test]
 fn a_ticket_is_a_future_without_threads() {
     let (store, disk) = store(2, 2);
     let t = table(&store, "t");

@@ -104,7 +104,7 @@ pub struct Restored {
 }
 
 /// Restores destroyed pages of a shard from its double-write area, durably, and wipes the area. Called once for each shard
-/// before its tables are loaded for writing, whether or not the options ask for protection now: the store may have had it
+/// before its tables are written to, whether or not the options ask for protection now: the store may have had it
 /// when it crashed. `tables` are those of the manifest. May be repeated after a crash at any point.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //! follow.
 
 use crate::budget::SlotBudget;
-use crate::double_write::{Area, Overlay};
+use crate::double_write::Overlay;
 use crate::error::{Corruption, Result};
 use crate::files::{Files, Place};
 use crate::map::{PageMap, seed_of};
@@ -19,7 +19,6 @@ use slotcask_index::SlotWriter;
 use slotcask_io::Env;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Bytes read at once: large for the device, small enough to be verified from the cache.
 const READ_LEN: usize = 1 << 20;
@@ -105,8 +104,9 @@ impl fmt::Debug for Loading {
 }
 
 impl Loading {
-    /// Opens the files of a table and reads what the checkpoint `number` of the manifest left there. A shard that is opened
-    /// for writing has been through [`crate::restore_double_write`] before. Findings do not stop it: they are told at the end,
+    /// Opens the files of a table and reads what the checkpoint `number` of the manifest left there, with destroyed pages as the
+    /// double-write area has them. A shard that is opened for writing goes through [`crate::restore_double_write`] before its
+    /// tables are written to. Findings do not stop it: they are told at the end,
     /// for redo may explain them.
     ///
     /// # Errors
@@ -147,10 +147,10 @@ impl Loading {
     }
 
     /// A table whose creation is replayed from the log: no checkpoint has it. Files of its name are what a crash left, and
-    /// are made anew (not when it is opened for reading). The caller syncs the directory.
+    /// are made anew by [`FixedTable::begin_writing`](crate::FixedTable::begin_writing).
     ///
     /// # Errors
-    /// [`crate::FixedError::Io`], [`crate::FixedError::Memory`].
+    /// [`crate::FixedError::Memory`].
     #[expect(clippy::too_many_arguments, reason = "each is another thing, and there is one caller")]
     pub fn create_missing(
         env: &Env,
@@ -162,11 +162,7 @@ impl Loading {
         options: FixedOptions,
         writable: bool,
     ) -> Result<Self> {
-        let mut loading = Self::empty(env, dir, ident, table, schema, budget, options, writable)?;
-        if writable {
-            loading.files = Some(Files::create(env, &loading.place)?);
-        }
-        Ok(loading)
+        Self::empty(env, dir, ident, table, schema, budget, options, writable)
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is another thing")]
@@ -228,7 +224,8 @@ impl Loading {
             self.findings.push(self.place.bad_slots("file", 0u64, reason));
         }
         let pages = claimed.min(possible) as u32;
-        let overlay = if self.writable {
+        // What destroyed pages held is read from the area; nothing is written before all of the store was read.
+        let overlay = if self.writable && !self.options.torn_page_protection {
             Overlay::default()
         } else {
             Overlay::read(&self.env, &self.dir, &self.place)?
@@ -367,13 +364,4 @@ impl Seen {
             }
         }
     }
-}
-
-/// The double-write area for a table that will write.
-pub(crate) fn prepare_area(loading: &Loading) -> Result<Option<Arc<Area>>> {
-    if !loading.writable {
-        return Ok(None);
-    }
-    let Loading { env, dir, place, options, .. } = loading;
-    Area::prepare(env, dir, place.ident, &place.layout, options)
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Corruption, FixedError, Result};
 use crate::files::Place;
-use crate::loading::{LoadReport, Loading, prepare_area};
+use crate::loading::{LoadReport, Loading};
 use crate::page_set::PageSet;
 use crate::recovery::{PageDecision, SlotCase, SlotDecision, decide_page, decide_slot};
 use crate::table::FixedTable;
@@ -21,6 +21,25 @@ impl Loading {
     /// # Errors
     /// [`FixedError::Corrupt`], the first finding; [`FixedError::Io`] when room for what was redone cannot be reserved.
     pub fn finish(
+        self,
+        log_end: u64,
+        valid: &dyn Fn(u32, u64) -> bool,
+        hash: impl Fn(&[u8]) -> u64,
+    ) -> Result<(FixedTable, LoadReport)> {
+        let (env, writable) = (self.env.clone(), self.writable);
+        let (mut table, report) = self.finish_reading(log_end, valid, hash)?;
+        if writable {
+            table.begin_writing(&env)?;
+        }
+        Ok((table, report))
+    }
+
+    /// As [`Loading::finish`], but writes nothing: [`FixedTable::begin_writing`] comes before anything else is done with the
+    /// table, once it is clear that the whole store can be taken.
+    ///
+    /// # Errors
+    /// As [`Loading::finish`].
+    pub fn finish_reading(
         mut self,
         log_end: u64,
         valid: &dyn Fn(u32, u64) -> bool,
@@ -151,12 +170,7 @@ impl Loading {
         let mut allocated_pages = 0;
         if let Some(files) = &self.files {
             allocated_pages = files.pages_allocated(&self.place)?;
-            if self.writable && allocated_pages < used_pages {
-                files.allocate(&self.place, used_pages)?;
-                allocated_pages = used_pages;
-            }
         }
-        let area = prepare_area(&self)?;
         // Pages that redo reached over, and all pages of a new life, were never written.
         for page in self.written_pages..used_pages {
             self.dirty.insert(page);
@@ -173,7 +187,7 @@ impl Loading {
         let key = vec![0; layout.key_len];
         let table = FixedTable {
             files: files.filter(|_| writable).map(Arc::new),
-            area,
+            area: None,
             schema,
             options,
             budget,

@@ -140,6 +140,27 @@ impl FixedTable {
         })
     }
 
+    /// The first writes of a table that was read: the files of one whose creation was replayed, room for what redo reached, the
+    /// double-write area. The caller syncs the directory.
+    ///
+    /// # Errors
+    /// [`FixedError::Io`].
+    pub fn begin_writing(&mut self, env: &Env) -> Result<()> {
+        let files = match self.files.take() {
+            Some(files) => files,
+            None => Arc::new(Files::create(env, &self.place)?),
+        };
+        let used_pages = self.used_pages();
+        if self.allocated_pages < used_pages {
+            files.allocate(&self.place, used_pages)?;
+            self.allocated_pages = used_pages;
+        }
+        self.files = Some(files);
+        let dir = self.place.slots_path.parent().unwrap_or(Path::new(""));
+        self.area = Area::prepare(env, dir, self.place.ident, &self.place.layout, &self.options)?;
+        Ok(())
+    }
+
     /// Lock-free readers share this.
     #[must_use]
     pub fn reader(&self) -> Arc<SlotReader> {

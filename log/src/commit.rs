@@ -7,10 +7,12 @@
 //! Invariants
 //!  1. `durable` only grows, and only after the sync of the flush that holds the sequence.
 //!  2. Whoever sees the role free and has something to wait for takes it, or passes the wake-up on.
-//!  3. After a failure nobody's wait succeeds unless its sequence was durable before.
+//!  3. The role is given back also when the flush panics, after the log was poisoned.
+//!  4. After a failure nobody's wait succeeds unless its sequence was durable before.
 
 use crate::error::Cause;
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering, fence};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -35,6 +37,38 @@ struct State {
     waiting: [usize; 2],
     poison: Option<Cause>,
     wakers: Vec<(u64, Waker)>,
+}
+
+/// The flush role in somebody's hands. A panic in the middle of a flush leaves unknown what stands on the disk, as a failed
+/// write does: the log is poisoned, and everybody who waits gets that answer.
+struct Role<'a> {
+    commit: &'a Commit,
+    given_back: bool,
+}
+
+/// What poisons a log whose flush panicked.
+pub const PANICKED: &str =
+    "a panic in the middle of a flush, whose outcome is unknown; the panic's message names the bug";
+
+impl<'a> Role<'a> {
+    fn of(commit: &'a Commit) -> Self {
+        Self { commit, given_back: false }
+    }
+
+    fn give_back(mut self) {
+        self.given_back = true;
+        self.commit.end();
+    }
+}
+
+impl Drop for Role<'_> {
+    fn drop(&mut self) {
+        if !self.given_back {
+            tracing::error!(cause = PANICKED, "a shard is poisoned: reopen the store");
+            self.commit.poison(&Cause::from(PANICKED));
+            self.commit.end();
+        }
+    }
 }
 
 /// How a wait ended without the sequence being durable.
@@ -117,8 +151,9 @@ impl Commit {
             if !state.flushing {
                 state.flushing = true;
                 drop(state);
+                let role = Role::of(self);
                 flush();
-                self.end();
+                role.give_back();
                 // Whoever is next was woken by `end`.
                 if self.durable() >= sequence {
                     return Ok(());
@@ -145,8 +180,9 @@ impl Commit {
             }
             state.flushing = true;
         }
+        let role = Role::of(self);
         flush();
-        self.end();
+        role.give_back();
         true
     }
 
@@ -210,7 +246,10 @@ impl Commit {
             self.wakers_waiting.store(!state.wakers.is_empty(), Ordering::Release);
         }
         for waker in woken {
-            waker.wake();
+            // Each of them is woken, whatever another one's executor does; and the flush has nothing to do with it.
+            if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+                tracing::error!("the waker of a ticket panicked");
+            }
         }
     }
 

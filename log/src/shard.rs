@@ -90,6 +90,8 @@ pub struct LogStatus {
     pub durable_sequence: u64,
     /// Newest epoch.
     pub epoch: u32,
+    /// Generation of the segment that the next flush goes to.
+    pub segment: u64,
     /// Bytes of log in use: what recovery would read.
     pub used_bytes: u64,
     /// Bytes that may be in use before writers stop.
@@ -242,6 +244,12 @@ impl<S> ShardLog<S> {
         self.pace_due.load(Ordering::Relaxed) && self.pace_due.swap(false, Ordering::Relaxed)
     }
 
+    /// Generation of the segment that the next flush goes to.
+    #[must_use]
+    pub fn segment(&self) -> u64 {
+        self.locked.lock().writer.place.generation
+    }
+
     /// Where the log stands.
     #[must_use]
     pub fn status(&self) -> LogStatus {
@@ -258,6 +266,7 @@ impl<S> ShardLog<S> {
             last_sequence: guard.writer.next_sequence - 1,
             durable_sequence: self.durable(),
             epoch: guard.writer.epoch,
+            segment: guard.writer.place.generation,
             used_bytes: guard.writer.used_bytes(self.config.segment_size),
             capacity_bytes: self.config.capacity(),
             segment_files,

@@ -2,13 +2,9 @@
 
 use crate::errors::Failure;
 use slotcask::{CaskTable, Error, Options, Store, Table, WriteOptions};
-use slotcask_format::file_name::LOCK;
-use slotcask_io::{Env, FileLock, IoErrorKind, OsOptions};
+use slotcask_io::{Env, OsOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-/// Time between two attempts to open a store that is locked.
-const ATTEMPT_EVERY: Duration = Duration::from_millis(10);
 
 /// The table that a verb works on.
 #[derive(Debug, Clone, clap::Args)]
@@ -21,18 +17,21 @@ pub struct TableArgs {
     pub table: String,
 }
 
-/// Calls `open` again and again for `wait` while the store is locked. The lock of a killed process is held until the
-/// kernel has done the last of its writes, so that a command right behind a crash would find it.
+/// Time between two attempts to use a tool on a store that is locked.
+const ATTEMPT_EVERY: Duration = Duration::from_millis(10);
+
+/// Uses a tool, which takes the lock of the directory at once or not at all, again and again for `wait` while the store is
+/// locked; as an opening does by itself.
 ///
 /// # Errors
-/// As the store says.
+/// As the tool says.
 pub fn patiently<T>(
     wait: Duration,
-    mut open: impl FnMut() -> Result<T, Error>,
+    mut tool: impl FnMut() -> Result<T, Error>,
 ) -> Result<T, Error> {
     let start = Instant::now();
     loop {
-        match open() {
+        match tool() {
             Err(Error::Locked { .. }) if start.elapsed() < wait => {
                 std::thread::sleep(ATTEMPT_EVERY);
             }
@@ -41,35 +40,12 @@ pub fn patiently<T>(
     }
 }
 
-/// Keeps the store closed while its files are read: files that change meanwhile look damaged. Where no lock can be had
-/// because nothing can be written, nobody else can write either.
-///
-/// # Errors
-/// When the store is open.
-pub fn keep_closed(
-    env: &Env,
-    dir: &Path,
-    wait: Duration,
-) -> Result<Option<Box<dyn FileLock>>, Error> {
-    let path = dir.join(LOCK);
-    if env.disk.stat(&path)?.is_none() {
-        return Ok(None);
-    }
-    patiently(wait, || match env.disk.lock(&path) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(error) if error.kind == IoErrorKind::Locked => {
-            Err(Error::Locked { path: dir.to_owned() })
-        }
-        Err(_) => Ok(None),
-    })
-}
-
 /// Opens a store that is there, for writing.
 ///
 /// # Errors
 /// As the store says.
 pub fn for_writing(dir: &Path, wait: Duration) -> Result<Store, Failure> {
-    Ok(patiently(wait, || Options::new().create(false).open(dir))?)
+    Ok(Options::new().create(false).lock_timeout(wait).open(dir)?)
 }
 
 /// Opens a store for writing, and creates it with default options where there is none and it may.
@@ -77,7 +53,7 @@ pub fn for_writing(dir: &Path, wait: Duration) -> Result<Store, Failure> {
 /// # Errors
 /// As the store says.
 pub fn for_loading(dir: &Path, may_create: bool, wait: Duration) -> Result<Store, Failure> {
-    Ok(patiently(wait, || Options::new().create(may_create).open(dir))?)
+    Ok(Options::new().create(may_create).lock_timeout(wait).open(dir)?)
 }
 
 /// Opens a store that is there, for reading: without writing to it where that can be done, with a recovery when it was
@@ -86,7 +62,7 @@ pub fn for_loading(dir: &Path, may_create: bool, wait: Duration) -> Result<Store
 /// # Errors
 /// As the store says.
 pub fn for_reading(dir: &Path, wait: Duration) -> Result<Store, Failure> {
-    match patiently(wait, || Options::new().create(false).read_only(true).open(dir)) {
+    match Options::new().create(false).read_only(true).lock_timeout(wait).open(dir) {
         Err(Error::ReadOnlyNeedsCleanStore { .. }) => for_writing(dir, wait),
         other => Ok(other?),
     }

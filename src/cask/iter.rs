@@ -55,6 +55,7 @@ impl CaskIter {
     /// As [`CaskTable::get`].
     pub fn next_record(&mut self) -> Result<Option<Arc<CachedRecord>>> {
         self.table.check_readable()?;
+        crate::store::refuse_in_update()?;
         while self.shard < self.table.shared.keydirs.len() {
             if !self.loaded {
                 self.load();

@@ -16,8 +16,8 @@ impl CaskTable {
     /// The value of `key`.
     ///
     /// # Errors
-    /// [`Error::KeyTooLong`], [`Error::TableDropped`], [`Error::Closed`]; [`Error::Corrupt`] when the record on disk is damaged;
-    /// [`Error::Io`] when it cannot be read.
+    /// [`Error::KeyTooLong`], [`Error::TableDropped`], [`Error::Closed`], [`Error::Reentered`]; [`Error::Corrupt`] when the record on
+    /// disk is damaged; [`Error::Io`] when it cannot be read.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         let key = key.as_ref();
         self.check_key(key)?;
@@ -79,8 +79,10 @@ impl CaskTable {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
-    /// The live record of `key`. Takes no shard lock while it reads the disk.
+    /// The live record of `key`. Takes no shard lock while it reads the disk, but for a moment where the record may not be
+    /// there yet; so not inside an `update`, which holds one.
     pub(crate) fn find(&self, route: CaskRoute, key: &[u8]) -> Result<Option<Found>> {
+        crate::store::refuse_in_update()?;
         let keydir = self.keydir(route.shard);
         let shelf = &self.store.shelves[route.shard];
         let log = self.store.shards.get(route.shard).map(|shard| &shard.log);

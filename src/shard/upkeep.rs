@@ -89,6 +89,36 @@ impl Shard {
         }
     }
 
+    /// Ends the active segment of the log.
+    ///
+    /// # Errors
+    /// As [`Shard::make_room`]; [`Error::Poisoned`].
+    pub(crate) fn rotate(&self) -> Result<()> {
+        let active = self.log.segment();
+        // Whoever writes meanwhile may take the room that is made here, but ends the segment then.
+        while self.log.segment() == active {
+            if let Some(cause) = self.log.poison_cause() {
+                return Err(self.poisoned(&cause));
+            }
+            let prepared = {
+                let mut guard = self.lock();
+                if guard.rotate() {
+                    break;
+                }
+                guard.prepared()
+            };
+            self.make_room(prepared, None)?;
+            if self.lock().prepared() <= prepared
+                && self.log.segment() == active
+                && self.log.is_at_limit()
+            {
+                let cause = "every segment of its log is in use".to_owned();
+                return Err(Error::DiskFull { shard: self.id(), cause });
+            }
+        }
+        Ok(())
+    }
+
     /// Brings the log below its limit: every opening adds a segment, and one that is never written to takes no checkpoint.
     pub(crate) fn trim_log(&self) -> Result<()> {
         let mut upkeep = self.upkeep.lock();

@@ -29,11 +29,11 @@ impl Worker {
     pub(crate) fn start(shard: &Arc<Shard>) -> Result<Self> {
         let name = format!("slotcask-{}", shard.number);
         let own = Arc::clone(shard);
-        let thread =
-            std::thread::Builder::new().name(name).spawn(move || run(&own)).map_err(|error| {
-                crate::error::Error::Memory {
-                    reason: format!("the thread of a shard could not be started: {error}"),
-                }
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || run(&Watched(own).0))
+            .map_err(|error| crate::error::Error::Memory {
+                reason: format!("the thread of a shard could not be started: {error}"),
             })?;
         let bell = Arc::clone(shard);
         shard.log.set_kick(move || bell.bell.ring());
@@ -45,9 +45,19 @@ impl Worker {
         if let Some(thread) = self.thread.take() {
             self.shard.bell.state.lock().stop = true;
             self.shard.bell.wake.notify_one();
-            if thread.join().is_err() {
-                self.shard.log.poison("the shard's thread panicked");
-            }
+            // A thread that panicked has poisoned its shard.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A shard whose thread may not end in a panic unnoticed: nobody would flush buffered writes any more.
+struct Watched(Arc<Shard>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.log.poison("the shard's thread panicked; the panic's message names the bug");
         }
     }
 }

@@ -8,16 +8,17 @@ use crate::shard::{Shard, ShardOptions, Timer, Worker};
 use crate::store::catalogue::{Catalogue, TableShared};
 use crate::store::create::{self, Found, look};
 use crate::store::epoch::{EpochState, read_history};
+use crate::store::lock::{lock, lock_to_read};
 use crate::store::recover::{Budgets, OpenedShard, ShardContext, read_shard, start_shard};
 use crate::store::{Store, StoreInner};
 use parking_lot::Mutex;
 use slotcask_format::StoreId;
-use slotcask_format::file_name::LOCK;
 use slotcask_format::history::{EpochKind, History};
 use slotcask_format::schema::TableKind;
 use slotcask_format::superblock::{FEATURE_TORN_PAGE_PROTECTION, Superblock};
-use slotcask_io::{Env, FileLock, IoErrorKind};
+use slotcask_io::{Env, FileLock};
 use slotcask_log::LogConfig;
+use slotcask_log::recovery::Opening;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -38,7 +39,21 @@ impl Store {
         if matches!(found, Found::Nothing) {
             create::make_root(&env, root)?;
         }
-        let file_lock = lock(&env, root, options.read_only)?;
+        let file_lock = if options.read_only {
+            lock_to_read(&env, root, options.lock_timeout)?
+        } else {
+            Some(lock(&env, root, options.lock_timeout)?)
+        };
+        Self::open_locked(env, root, options, file_lock)
+    }
+
+    /// Opens the store whose directory is locked by `file_lock`; without one for reading only.
+    pub(crate) fn open_locked(
+        env: Env,
+        root: &Path,
+        options: Options,
+        file_lock: Option<Box<dyn FileLock>>,
+    ) -> Result<Self> {
         // Looked at again under the lock: somebody may have created or adopted it meanwhile.
         let mut report = RecoveryReport::default();
         let mut superblock = match look(&env, root)? {
@@ -86,8 +101,24 @@ impl Store {
         let shard_count = superblock.shard_count.get();
         let history = read_history(&env, root, id, shard_count as u8)?;
         let context = context(&env, root, &options, superblock, &history);
-        let opened = open_shards(&context, shard_count)?;
-        report.clean = opened.iter().all(|shard| shard.clean);
+        let unlocked = file_lock.is_none();
+        let before = if unlocked { manifests(&context, shard_count)? } else { Vec::new() };
+        // The new identity of a copy comes first of all writes.
+        let opened = open_shards(&context, shard_count, || {
+            if adopted { create::write_superblock(&env, root, superblock) } else { Ok(()) }
+        });
+        if unlocked {
+            if manifests(&context, shard_count)? != before {
+                return Err(Error::Locked { path: root.to_owned() });
+            }
+            report.warnings.push(
+                "the lock file could not be used, for want of the right to write: that nobody wrote to the store while it was \
+                 read was verified"
+                    .to_owned(),
+            );
+        }
+        let opened = opened?;
+        report.clean = report.created || opened.iter().all(|shard| shard.clean);
         report.epoch = history.last();
         for shard in &opened {
             report.shards.push(shard.report.clone());
@@ -152,20 +183,19 @@ impl Store {
     }
 }
 
-fn lock(env: &Env, root: &Path, read_only: bool) -> Result<Option<Box<dyn FileLock>>> {
-    let path = root.join(LOCK);
-    match env.disk.lock(&path) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(error) => match error.kind {
-            IoErrorKind::Locked => Err(Error::Locked { path: root.to_owned() }),
-            // Nobody can write there, so nobody has to be kept out.
-            IoErrorKind::ReadOnly if read_only => Ok(None),
-            _ => Err(Error::Io(error)),
-        },
-    }
+/// Number of the newest record in each shard's manifest: whoever opens the store for writing adds one first of all.
+fn manifests(context: &ShardContext, shards: u32) -> Result<Vec<(u64, u64)>> {
+    (0..shards as u8)
+        .map(|number| {
+            let opening = Opening::read(&context.env, &context.ident(number), &context.log)
+                .map_err(|error| Error::of_log(error, u32::from(number)))?;
+            Ok((opening.manifest().generation, opening.manifest().sequence))
+        })
+        .collect()
 }
 
-/// Refuses a copied directory, or takes it over. Returns whether it was taken over.
+/// Refuses a copied directory, or gives `superblock` an identity of its own, to be written when the rest of the store is found
+/// to be whole. Returns whether it did.
 fn adopt(env: &Env, root: &Path, options: &Options, superblock: &mut Superblock) -> Result<bool> {
     let identity = create::lock_identity(env, root)?;
     if superblock.lock_identity.get() == identity {
@@ -177,7 +207,6 @@ fn adopt(env: &Env, root: &Path, options: &Options, superblock: &mut Superblock)
     env.entropy.fill(&mut superblock.node);
     superblock.lock_identity = identity.into();
     superblock.seal();
-    create::write_superblock(env, root, superblock)?;
     Ok(true)
 }
 
@@ -208,10 +237,15 @@ pub(crate) fn context(
 }
 
 /// Opens all shards, side by side where threads may be used. All are read before the first is written to: a store that is refused
-/// stays as it is.
-fn open_shards(context: &ShardContext, count: u32) -> Result<Vec<OpenedShard>> {
+/// stays as it is. `taken` is called between, when it is clear that the store is not refused.
+fn open_shards(
+    context: &ShardContext,
+    count: u32,
+    taken: impl FnOnce() -> Result<()>,
+) -> Result<Vec<OpenedShard>> {
     let numbers: Vec<u8> = (0..count as u8).collect();
     let read = on_each(context, numbers, read_shard)?;
+    taken()?;
     let opened = on_each(context, read, start_shard)?;
     let number_of = |shard: &OpenedShard| shard.ddl.as_ref().map_or(0, |ddl| ddl.number);
     if context.read_only && opened.iter().any(|shard| number_of(shard) != number_of(&opened[0])) {

@@ -156,7 +156,7 @@ pub(crate) fn read_shard(context: &ShardContext, number: u8) -> Result<ReadShard
         manifest_truncated: opening.manifest().torn,
         ..ShardRecovery::default()
     };
-    let mut redo = Redo::load(context, number, &opening, &mut report)?;
+    let mut redo = Redo::load(context, number, &opening)?;
     let scan = opening.scan(redo.scan_from, &mut redo)?;
     if let Some(cut) =
         context.history.epochs.last().and_then(|epoch| epoch.cuts.get(usize::from(number)))
@@ -180,8 +180,24 @@ pub(crate) fn read_shard(context: &ShardContext, number: u8) -> Result<ReadShard
 
 /// Does the first writes of a shard, once all shards of the store are known to be whole.
 pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<OpenedShard> {
-    let ReadShard { number, opening, state, clean, report, time_floor_ms, data, rebuilt } = read;
+    let ReadShard { number, opening, mut state, clean, mut report, time_floor_ms, data, rebuilt } =
+        read;
     let of_log = |error| Error::of_log(error, u32::from(number));
+    if !context.read_only {
+        let of_fixed = |error| Error::of_fixed(error, u32::from(number), "");
+        if context.torn_page_protection {
+            let ident = ShardIdent { store: context.store, shard: number };
+            let dir = context.ident(number).dir;
+            let fixed = |table: &&TableState| table.schema.kind == TableKind::Fixed;
+            let tables: Vec<_> = opening.state().tables.iter().filter(fixed).cloned().collect();
+            let restored = slotcask_fixed::restore_double_write(&context.env, &dir, ident, &tables)
+                .map_err(of_fixed)?;
+            report.pages_restored = u64::from(restored.pages_restored);
+        }
+        for table in state.tables.iter_mut().flatten() {
+            table.begin_writing(&context.env).map_err(of_fixed)?;
+        }
+    }
     let readers =
         state.tables.iter().flatten().map(|table| (table.table(), table.reader())).collect();
     let schemas = state.catalogue.iter().map(|(id, entry)| (*id, entry.schema.clone())).collect();
@@ -297,12 +313,7 @@ pub(crate) struct Redo<'a> {
 
 impl<'a> Redo<'a> {
     /// Loads the tables that the manifest lists.
-    pub(crate) fn load(
-        context: &'a ShardContext,
-        number: u8,
-        opening: &Opening,
-        report: &mut ShardRecovery,
-    ) -> Result<Self> {
+    pub(crate) fn load(context: &'a ShardContext, number: u8, opening: &Opening) -> Result<Self> {
         let manifest = opening.state();
         let ident = context.ident(number);
         let fixed_ident = ShardIdent { store: context.store, shard: number };
@@ -314,16 +325,6 @@ impl<'a> Redo<'a> {
             })
             .cloned()
             .collect();
-        if context.torn_page_protection && !context.read_only {
-            let restored = slotcask_fixed::restore_double_write(
-                &context.env,
-                &ident.dir,
-                fixed_ident,
-                &on_shard,
-            )
-            .map_err(|error| Error::of_fixed(error, u32::from(number), ""))?;
-            report.pages_restored = u64::from(restored.pages_restored);
-        }
         let on_shard_ids: BTreeSet<u32> = manifest
             .tables
             .iter()
@@ -460,7 +461,7 @@ impl<'a> Redo<'a> {
         for (id, loading) in self.loadings {
             let valid = |epoch: u32, sequence: u64| history.holds(shard, epoch, sequence);
             let (table, found) = loading
-                .finish(scan.last_sequence, &valid, |key| index_hash(seed, key))
+                .finish_reading(scan.last_sequence, &valid, |key| index_hash(seed, key))
                 .map_err(|error| Error::of_fixed(error, u32::from(shard), ""))?;
             report.records_redone += found.records_redone;
             report.void_slots += found.slots_void;

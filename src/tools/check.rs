@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::report::ShardRecovery;
-use crate::store::{Found, Redo, ShardContext, index_hash, look, open_context, read_history};
+use crate::store::{
+    Found, Redo, ShardContext, index_hash, keep_closed, look, open_context, read_history,
+};
 use slotcask_cask::Frames;
 use slotcask_format::StoreId;
 use slotcask_format::file_name::{SUPERBLOCK, ShardFile, shard_dir};
@@ -99,11 +100,21 @@ pub(crate) fn ground(env: &Env, root: &Path) -> Result<(Ground, Option<String>)>
 }
 
 /// Reads every file of the store in `root` and verifies every checksum and every rule of recovery. Changes nothing, also when the
-/// store was not closed cleanly. The store should not be open. `progress` gets bytes read and bytes in all, after each shard.
+/// store was not closed cleanly. Keeps the store closed meanwhile. `progress` gets bytes read and bytes in all, after each shard.
 ///
 /// # Errors
-/// When the directory holds no store, or superblock or history cannot be read: then there is nothing to check the rest with.
+/// [`Error::Locked`], at once, when the store is open. When the directory holds no store, or superblock or history cannot be read: then there is nothing to check the rest with.
 pub fn check(env: &Env, root: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport> {
+    let _lock = keep_closed(env, root)?;
+    check_closed(env, root, progress)
+}
+
+/// As [`check`], of a store that is kept closed by the caller.
+pub(super) fn check_closed(
+    env: &Env,
+    root: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     let (ground, damage) = ground(env, root)?;
     if let Some(reason) = damage {
@@ -170,8 +181,7 @@ fn try_shard(
             "the last manifest record did not become whole",
         );
     }
-    let mut recovery = ShardRecovery::default();
-    let mut redo = Redo::load(context, number, &opening, &mut recovery)?;
+    let mut redo = Redo::load(context, number, &opening)?;
     // Every record is read, not only what recovery would redo.
     let scan = opening.scan(1, &mut redo)?;
     report.records += scan.records;

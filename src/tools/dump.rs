@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::store::{ShardContext, open_context};
+use crate::store::{ShardContext, keep_closed, open_context};
 use crate::tools::check::ground;
 use slotcask_format::file_name::ShardFile;
 use slotcask_format::flush::FlushHeader;
@@ -79,13 +79,14 @@ impl LogVisitor for Printer<'_> {
 /// Gives the valid part of the log to `out`: a line for each flush, then one for each record in it.
 ///
 /// # Errors
-/// When there is no store, or the log is corrupt: what stands before the damage was given by then.
+/// [`Error::Locked`], at once, when the store is open. When there is no store, or the log is corrupt: what stands before the damage was given by then.
 pub fn dump_log(
     env: &Env,
     root: &Path,
     shard: Option<u32>,
     out: &mut dyn FnMut(&str),
 ) -> Result<()> {
+    let _lock = keep_closed(env, root)?;
     let (context, count) = context(env, root)?;
     for number in shards(shard, count)? {
         let of_log = |error| Error::of_log(error, u32::from(number));
@@ -99,13 +100,14 @@ pub fn dump_log(
 /// Gives the records of the manifest to `out`, a line each.
 ///
 /// # Errors
-/// When there is no store, or the manifest is corrupt.
+/// [`Error::Locked`], at once, when the store is open. When there is no store, or the manifest is corrupt.
 pub fn dump_manifest(
     env: &Env,
     root: &Path,
     shard: Option<u32>,
     out: &mut dyn FnMut(&str),
 ) -> Result<()> {
+    let _lock = keep_closed(env, root)?;
     let (context, count) = context(env, root)?;
     for number in shards(shard, count)? {
         let mut listener =
@@ -127,8 +129,9 @@ pub fn dump_manifest(
 /// What the log holds and no checkpoint has written yet is not there.
 ///
 /// # Errors
-/// When there is no store or no such table.
+/// [`Error::Locked`], at once, when the store is open. When there is no store or no such table.
 pub fn dump_slots(env: &Env, root: &Path, table: &str, out: &mut dyn FnMut(&str)) -> Result<()> {
+    let _lock = keep_closed(env, root)?;
     let (context, count) = context(env, root)?;
     let mut found = false;
     for number in 0..count {

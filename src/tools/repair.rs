@@ -2,11 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::store::{Found, look, write_superblock};
-use crate::tools::check::check;
-use slotcask_format::file_name::{LOCK, SUPERBLOCK};
-use slotcask_io::{Env, IoErrorKind};
+use crate::store::{Found, SharedLock, Store, keep_closed, lock, look, write_superblock};
+use crate::tools::check::check_closed;
+use slotcask_format::file_name::SUPERBLOCK;
+use slotcask_io::{Env, FileLock};
 use std::path::Path;
+use std::time::Duration;
 
 /// What [`repair`] would do, or did.
 #[derive(Debug, Clone, Default)]
@@ -20,13 +21,29 @@ pub struct RepairPlan {
 
 /// Finds out what can be mended, and mends it unless `plan_only`: a damaged copy of the superblock is written again from the
 /// other; a store that was not closed cleanly is recovered and closed. Acknowledged data is never dropped: damage that only
-/// dropping data would remove is listed in `beyond_repair`.
+/// dropping data would remove is listed in `beyond_repair`. Keeps the store closed from the first look to the last write.
 ///
 /// # Errors
-/// When there is no store, it is open, or the disk fails.
+/// [`Error::Locked`], at once, when the store is open. When there is no store, or the disk fails.
 pub fn repair(env: &Env, root: &Path, plan_only: bool) -> Result<RepairPlan> {
     let mut plan = RepairPlan::default();
-    let (superblock, damage) = match look(env, root)? {
+    let mut found = look(env, root)?;
+    let mut held = None;
+    if matches!(found, Found::Store(..)) {
+        let locked = if plan_only {
+            keep_closed(env, root)?
+        } else {
+            Some(lock(env, root, Duration::ZERO)?)
+        };
+        held = locked.map(SharedLock::new);
+        // Looked at again under the lock.
+        found = look(env, root)?;
+    }
+    let open = |options: Options| {
+        let lock = held.clone().map(|lock| Box::new(lock) as Box<dyn FileLock>);
+        Store::open_locked(env.clone(), root, options.background(false), lock)
+    };
+    let (superblock, damage) = match found {
         Found::Store(superblock, damage) => (superblock, damage),
         Found::HalfCreated => return Err(Error::HalfCreated { path: root.to_owned() }),
         Found::Nothing => {
@@ -36,7 +53,7 @@ pub fn repair(env: &Env, root: &Path, plan_only: bool) -> Result<RepairPlan> {
             });
         }
     };
-    let report = check(env, root, &mut |_, _| {})?;
+    let report = check_closed(env, root, &mut |_, _| {})?;
     for finding in
         report.findings.iter().filter(|finding| finding.severity == super::Severity::Damage)
     {
@@ -51,25 +68,16 @@ pub fn repair(env: &Env, root: &Path, plan_only: bool) -> Result<RepairPlan> {
         let path = root.join(SUPERBLOCK);
         plan.actions.push(format!("write {} again from its whole copy ({reason})", path.display()));
         if !plan_only {
-            let _lock = env.disk.lock(&root.join(LOCK)).map_err(|error| match error.kind {
-                IoErrorKind::Locked => Error::Locked { path: root.to_owned() },
-                _ => Error::Io(error),
-            })?;
             write_superblock(env, root, &superblock)?;
         }
     }
     if plan.beyond_repair.is_empty() {
-        let clean = Options::new().read_only(true).background(false).open_in(env.clone(), root);
-        match clean {
+        match open(Options::new().read_only(true)) {
             Ok(store) => store.close()?,
             Err(Error::ReadOnlyNeedsCleanStore { .. }) => {
                 plan.actions.push("recover the store from its log and close it cleanly".to_owned());
                 if !plan_only {
-                    Options::new()
-                        .create(false)
-                        .background(false)
-                        .open_in(env.clone(), root)?
-                        .close()?;
+                    open(Options::new().create(false))?.close()?;
                 }
             }
             Err(error) => return Err(error),

@@ -66,7 +66,7 @@ impl Slotcask {
 
     /// How full the fullest shard's log is (0 to 1), and how many checkpoints all shards have made.
     fn log_fill(&self) -> (f64, u64) {
-        let stats = self.store.stats();
+        let stats = self.store.stats().expect("not called from inside an update");
         let fill = |used: u64, capacity: u64| used as f64 / capacity.max(1) as f64;
         (
             stats

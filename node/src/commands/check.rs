@@ -1,7 +1,7 @@
 //! `check`: verifies every checksum.
 
 use crate::errors::{Exit, Failure};
-use crate::opening::{environment, keep_closed};
+use crate::opening::{environment, patiently};
 use crate::output::Output;
 use crate::text::{count, display_size};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -39,8 +39,7 @@ pub fn run(args: &CheckArgs, output: &mut Output) -> Result<Exit, Failure> {
         bar.set_position(done);
     };
     let env = environment();
-    let _lock = keep_closed(&env, &args.dir, output.wait())?;
-    let report = tools::check(&env, &args.dir, &mut progress);
+    let report = patiently(output.wait(), || tools::check(&env, &args.dir, &mut progress));
     bar.finish_and_clear();
     let report = report?;
     let damage = report.findings.iter().filter(|finding| is_damage(finding)).count();

@@ -1,7 +1,6 @@
 //! `create`: a store, a table, or both.
 
 use crate::errors::{Exit, Failure};
-use crate::opening::patiently;
 use crate::output::Output;
 use crate::text::{count, parse_size};
 use serde_json::json;
@@ -194,17 +193,17 @@ pub fn run(args: &CreateArgs, output: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn open_or_create(args: &CreateArgs, wait: Duration) -> Result<(Store, bool), Failure> {
-    match patiently(wait, || Options::new().create(false).open(&args.dir)) {
+    match Options::new().create(false).lock_timeout(wait).open(&args.dir) {
         Ok(_) if args.store.is_given() || args.table.is_none() => Err(Failure::usage(
             format!("{} is a store already", args.dir.display()),
             "its options were recorded at its creation; --table adds a table to it",
         )),
         Ok(store) => Ok((store, false)),
         Err(Error::NotAStore { .. } | Error::HalfCreated { .. }) => {
-            Ok((args.store.options().open(&args.dir)?, true))
+            Ok((args.store.options().lock_timeout(wait).open(&args.dir)?, true))
         }
         Err(Error::Io(error)) if error.kind == slotcask_io::IoErrorKind::NotFound => {
-            Ok((args.store.options().open(&args.dir)?, true))
+            Ok((args.store.options().lock_timeout(wait).open(&args.dir)?, true))
         }
         Err(error) => Err(error.into()),
     }

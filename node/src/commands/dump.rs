@@ -1,7 +1,7 @@
 //! `dump`: the records of a store's files as text.
 
 use crate::errors::{Exit, Failure};
-use crate::opening::{environment, keep_closed};
+use crate::opening::{environment, patiently};
 use crate::output::Output;
 use serde_json::Value;
 use slotcask::tools;
@@ -60,21 +60,17 @@ struct SlotsArgs {
 /// Prints the records.
 pub fn run(args: &DumpArgs, output: &mut Output) -> Result<Exit, Failure> {
     let env = environment();
-    let dir = match &args.what {
-        What::Log(at) | What::Manifest(at) => &at.dir,
-        What::Slots(at) => &at.dir,
-    };
-    let _lock = keep_closed(&env, dir, output.wait())?;
+    let wait = output.wait();
     let mut lines = Lines { output, count: 0, failed: None };
-    lines.begin()?;
-    {
+    // A store that is locked is found to be so before the first line.
+    patiently(wait, || {
         let mut out = |line: &str| lines.push(line);
         match &args.what {
             What::Log(at) => tools::dump_log(&env, &at.dir, at.shard, &mut out),
             What::Manifest(at) => tools::dump_manifest(&env, &at.dir, at.shard, &mut out),
             What::Slots(at) => tools::dump_slots(&env, &at.dir, &at.table, &mut out),
-        }?;
-    }
+        }
+    })?;
     lines.end()?;
     Ok(Exit::Done)
 }
@@ -87,16 +83,12 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    fn begin(&mut self) -> Result<(), Failure> {
-        if self.output.is_json() { self.output.bytes(b"[") } else { Ok(()) }
-    }
-
     fn push(&mut self, line: &str) {
         if self.failed.is_some() {
             return;
         }
         let written = if self.output.is_json() {
-            let separator = if self.count == 0 { "\n" } else { ",\n" };
+            let separator = if self.count == 0 { "[\n" } else { ",\n" };
             let item = format!("{separator}{}", Value::from(line));
             self.output.bytes(item.as_bytes())
         } else {
@@ -110,6 +102,10 @@ impl Lines<'_> {
         if let Some(failure) = self.failed {
             return Err(failure);
         }
-        if self.output.is_json() { self.output.bytes(b"\n]\n") } else { Ok(()) }
+        match (self.output.is_json(), self.count) {
+            (true, 0) => self.output.bytes(b"[\n]\n"),
+            (true, _) => self.output.bytes(b"\n]\n"),
+            (false, _) => Ok(()),
+        }
     }
 }

@@ -32,7 +32,7 @@ pub fn run(args: &MergeArgs, output: &mut Output) -> Result<Exit, Failure> {
     store.checkpoint()?;
     store.checkpoint()?;
     store.merge()?;
-    let stats = store.stats();
+    let stats = store.stats()?;
     let sum = |of: fn(&slotcask::ShardStats) -> u64| stats.shards.iter().map(of).sum::<u64>();
     let (read, written) =
         (sum(|shard| shard.merge_bytes_read), sum(|shard| shard.merge_bytes_written));

@@ -1,7 +1,7 @@
 //! `repair`: says what can be done about damage, and does it with `--yes`.
 
 use crate::errors::{Exit, Failure};
-use crate::opening::{environment, keep_closed, patiently};
+use crate::opening::{environment, patiently};
 use crate::output::Output;
 use crate::text::count;
 use serde_json::json;
@@ -41,10 +41,8 @@ pub fn run(args: &RepairArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (actions, beyond) = if args.adopt {
         (adopt(&args.dir, args.yes, output.wait())?, Vec::new())
     } else {
-        // The files of a store that is open look damaged; whoever has it open is found first.
         let env = environment();
-        drop(keep_closed(&env, &args.dir, output.wait())?);
-        let plan = tools::repair(&env, &args.dir, !args.yes)?;
+        let plan = patiently(output.wait(), || tools::repair(&env, &args.dir, !args.yes))?;
         (plan.actions, plan.beyond_repair)
     };
     let is_done = args.yes || actions.is_empty();
@@ -78,7 +76,7 @@ fn text(actions: &[String], beyond: &[String], yes: bool) -> String {
 
 fn adopt(dir: &Path, yes: bool, wait: Duration) -> Result<Vec<String>, Failure> {
     if yes {
-        patiently(wait, || Options::new().create(false).adopt_copy(true).open(dir))?.close()?;
+        Options::new().create(false).adopt_copy(true).lock_timeout(wait).open(dir)?.close()?;
     }
     Ok(vec![format!(
         "give the store in {} a new node identity and begin an epoch of kind restored",

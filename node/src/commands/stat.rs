@@ -28,23 +28,23 @@ pub struct StatArgs {
 pub fn run(args: &StatArgs, output: &mut Output) -> Result<Exit, Failure> {
     let store = opening::for_reading(&args.dir, output.wait())?;
     if output.is_json() {
-        output.json(&object(&store))?;
+        output.json(&object(&store)?)?;
     } else {
-        output.bytes(text(&store).as_bytes())?;
+        output.bytes(text(&store)?.as_bytes())?;
     }
     store.close()?;
     Ok(Exit::Done)
 }
 
-fn object(store: &Store) -> Value {
-    let stats = store.stats();
-    json!({
+fn object(store: &Store) -> Result<Value, Failure> {
+    let stats = store.stats()?;
+    Ok(json!({
         "id": store.id().to_string(),
         "shard_count": store.shard_count(),
-        "tables": store.tables().iter().map(table_object).collect::<Vec<_>>(),
+        "tables": store.tables()?.iter().map(table_object).collect::<Vec<_>>(),
         "shards": stats.shards.iter().map(shard_object).collect::<Vec<_>>(),
         "recovery": recovery_object(store.recovery()),
-    })
+    }))
 }
 
 fn table_object(table: &TableInfo) -> Value {
@@ -125,15 +125,15 @@ fn recovered_object(shard: &ShardRecovery) -> Value {
     })
 }
 
-fn text(store: &Store) -> String {
+fn text(store: &Store) -> Result<String, Failure> {
     let shards = count(u64::from(store.shard_count()), "shard");
     let mut lines = vec![format!("store {}, {shards}", store.id())];
-    lines.extend(store.tables().iter().map(table_line));
-    for shard in &store.stats().shards {
+    lines.extend(store.tables()?.iter().map(table_line));
+    for shard in &store.stats()?.shards {
         lines.extend(shard_lines(shard));
     }
     lines.extend(recovery_lines(store.recovery()));
-    lines.join("\n") + "\n"
+    Ok(lines.join("\n") + "\n")
 }
 
 fn table_line(table: &TableInfo) -> String {

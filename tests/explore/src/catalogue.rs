@@ -58,7 +58,7 @@ pub fn run() -> (u64, Option<String>) {
 fn judge(disk: &SimDisk) -> Result<(), String> {
     let text = |error: slotcask::Error| error.to_string();
     let store = options().open_in(env_of(2, disk), ROOT).map_err(text)?;
-    for info in store.tables() {
+    for info in store.tables().map_err(text)? {
         for key in 100..116_u64 {
             let key = key.to_le_bytes();
             let found = if info.kind == slotcask::TableKind::Cask {

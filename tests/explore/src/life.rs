@@ -51,6 +51,8 @@ pub enum Op {
     CaskBatch,
     /// A key of table `c` whose deadline passes.
     CaskExpire,
+    /// A fresh segment, and what is in the others leaves the log: it becomes data files, or is evacuated.
+    Seal,
     /// All data files merged.
     Merge,
     /// Table `c` is dropped and created again.
@@ -68,12 +70,13 @@ pub const CASK_OPS: [Op; 10] = [
     Op::CaskBatch,
     Op::Sync,
     Op::Checkpoint,
-    Op::Rotate,
+    Op::Seal,
     Op::Merge,
     Op::Reopen,
 ];
 /// All of them, for random lives with a cask table.
-pub const CASK_ALL: [Op; 20] = [
+pub const CASK_ALL: [Op; 21] = [
+    Op::Seal,
     Op::CaskPut,
     Op::CaskOverwrite,
     Op::CaskDelete,
@@ -316,6 +319,14 @@ impl Life {
             }),
             Op::CaskBatch => self.cask_batch(model, fresh),
             Op::CaskExpire => self.cask_expire(model),
+            Op::Seal => {
+                self.store()?.rotate()?;
+                for _ in 0..2 {
+                    self.store()?.checkpoint()?;
+                    model.acknowledge();
+                }
+                Ok(())
+            }
             Op::Merge => self.store()?.merge().map(drop),
             Op::CaskDrop => self.cask_drop(model),
             Op::CaskClear => {
@@ -473,7 +484,7 @@ fn cask_contents(store: &Store, name: &str) -> std::result::Result<BTreeMap<u64,
 /// Says what contradicts itself, or which error a read met.
 pub fn contents(store: &Store) -> std::result::Result<State, Refused> {
     let mut state = State::default();
-    for info in store.tables() {
+    for info in store.tables().map_err(|error| Refused::Error(error.to_string()))? {
         if info.kind == TableKind::Cask {
             state.c = Some(cask_contents(store, &info.name)?);
             continue;

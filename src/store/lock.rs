@@ -1,0 +1,72 @@
+//! The lock of a store's directory: one process at a time has the store open, or reads its files with the tools.
+
+use crate::error::{Error, Result};
+use slotcask_format::file_name::LOCK;
+use slotcask_io::{Env, FileLock, IoErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time between two attempts.
+const ATTEMPT_EVERY: Duration = Duration::from_millis(10);
+
+/// Locks the directory `root`. While somebody else has it, tries again for `timeout`: the lock of a killed process is held
+/// until the kernel has done the last of its writes.
+pub(crate) fn lock(env: &Env, root: &Path, timeout: Duration) -> Result<Box<dyn FileLock>> {
+    let path = root.join(LOCK);
+    let started = env.clock.monotonic();
+    loop {
+        match env.disk.lock(&path) {
+            Ok(lock) => return Ok(lock),
+            Err(error) if error.kind == IoErrorKind::Locked => {}
+            Err(error) => return Err(Error::Io(error)),
+        }
+        let now = env.clock.monotonic();
+        let left = timeout.saturating_sub(now.saturating_sub(started));
+        let pause = left.min(ATTEMPT_EVERY);
+        std::thread::sleep(pause);
+        // Where sleeping takes no time somebody sets the clock, and nobody gives the lock back meanwhile.
+        if left.is_zero() || env.clock.monotonic().saturating_sub(now) < pause / 2 {
+            return Err(Error::Locked { path: root.to_owned() });
+        }
+    }
+}
+
+/// As [`lock`], for somebody who writes nothing: None where the lock file cannot be used because nothing may be written there.
+pub(crate) fn lock_to_read(
+    env: &Env,
+    root: &Path,
+    timeout: Duration,
+) -> Result<Option<Box<dyn FileLock>>> {
+    match lock(env, root, timeout) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(Error::Io(error))
+            if matches!(error.kind, IoErrorKind::ReadOnly | IoErrorKind::PermissionDenied) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// As [`lock_to_read`], at once; makes no lock file where there is none. Files that change while they are read look damaged.
+pub(crate) fn keep_closed(env: &Env, root: &Path) -> Result<Option<Box<dyn FileLock>>> {
+    if env.disk.stat(&root.join(LOCK))?.is_none() {
+        return Ok(None);
+    }
+    lock_to_read(env, root, Duration::ZERO)
+}
+
+/// A lock that several hold together.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedLock(
+    #[expect(dead_code, reason = "held, not looked at")] Arc<dyn FileLock>,
+);
+
+impl SharedLock {
+    pub(crate) fn new(lock: Box<dyn FileLock>) -> Self {
+        Self(Arc::from(lock))
+    }
+}
+
+impl FileLock for SharedLock {}
