@@ -174,9 +174,11 @@ pub enum Error {
     },
     /// Space, quota, file size or descriptors ran out. Reads and deletes go on; writes work again when there is room.
     #[error(
-        "shard {shard}: a write was refused, not accepted, because there is no room: {cause}; free some space, or raise the limit, and try again"
+        "shard {shard}: {what} was refused, not accepted, because there is no room: {cause}; free some space, or raise the limit, and try again"
     )]
     DiskFull {
+        /// What was refused: a write, a new table, a checkpoint, ...
+        what: &'static str,
         /// Shard.
         shard: u32,
         /// What the disk said.
@@ -295,7 +297,7 @@ impl Error {
 
     pub(crate) fn of_io(error: IoError, shard: u32) -> Self {
         if error.is_out_of_resources() {
-            Self::DiskFull { shard, cause: error.to_string() }
+            Self::DiskFull { what: "a write", shard, cause: error.to_string() }
         } else {
             Self::Io(error)
         }
@@ -338,6 +340,14 @@ impl Error {
 
     pub(crate) fn corrupt(path: &Path, at: u64, reason: impl Into<String>) -> Self {
         Self::Corrupt { path: path.to_owned(), at, reason: reason.into() }
+    }
+
+    /// Says what was refused for want of room.
+    pub(crate) fn refusing(self, what: &'static str) -> Self {
+        match self {
+            Self::DiskFull { shard, cause, .. } => Self::DiskFull { what, shard, cause },
+            other => other,
+        }
     }
 
     /// True when the error passes once space, quota or descriptors come back.

@@ -23,10 +23,11 @@ pub use error::{Error, Result};
 pub use fixed_map::{FixedKey, FixedMap, FixedMapIter, FixedValue};
 pub use iter::Iter;
 pub use options::{
-    Durability, LOCK_TIMEOUT_DEFAULT, LOG_SIZE_DEFAULT, Options, SLOT_COUNT_MAX_DEFAULT,
-    TableOptions, VALUE_CACHE_DEFAULT, WriteOptions,
+    Durability, LOCK_TIMEOUT_DEFAULT, LOG_SIZE_DEFAULT, Options, SCRUB_RATE_DEFAULT,
+    SLOT_COUNT_MAX_DEFAULT, TableOptions, VALUE_CACHE_DEFAULT, WriteOptions,
 };
 pub use report::{RecoveryReport, ShardRecovery};
+pub use shard::ScrubReport;
 pub use slotcask_format::StoreId;
 pub use slotcask_format::schema::{Placement, TableKind};
 pub use stats::{ShardStats, Stats, TableInfo};

@@ -46,10 +46,14 @@ pub struct Options {
     pub(crate) checkpoint_batch: usize,
     pub(crate) value_cache: u64,
     pub(crate) merge_rate: Option<u64>,
+    pub(crate) scrub_rate: u64,
 }
 
 /// Bytes of log of a store, unless told otherwise.
 pub const LOG_SIZE_DEFAULT: u64 = 256 << 20;
+
+/// Bytes that the scrub of a store reads in a second, unless told otherwise.
+pub const SCRUB_RATE_DEFAULT: u64 = 4 << 20;
 
 /// Longest wait for the lock of a store, unless told otherwise.
 pub const LOCK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
@@ -75,6 +79,7 @@ impl Default for Options {
             checkpoint_batch: 1 << 20,
             value_cache: VALUE_CACHE_DEFAULT,
             merge_rate: None,
+            scrub_rate: SCRUB_RATE_DEFAULT,
         }
     }
 }
@@ -205,6 +210,14 @@ impl Options {
     #[must_use]
     pub fn value_cache(mut self, bytes: u64) -> Self {
         self.value_cache = bytes;
+        self
+    }
+
+    /// Bytes of pages of fixed tables that the store's threads read back in a second, to find pages that rotted while memory can
+    /// still mend them; 0 for none. Reads go past the page cache where the file system can. Default: 4 MiB, over all shards.
+    #[must_use]
+    pub fn scrub_rate(mut self, bytes_per_second: u64) -> Self {
+        self.scrub_rate = bytes_per_second;
         self
     }
 

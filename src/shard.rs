@@ -1,9 +1,11 @@
 //! One shard at run time: its log, the tables behind its lock, its upkeep.
 
 mod checkpoint;
+mod scrub;
 mod upkeep;
 mod worker;
 
+pub use scrub::ScrubReport;
 pub(crate) use worker::Worker;
 
 use crate::cask::{Expiry, Shelf, Usage};
@@ -71,6 +73,8 @@ pub(crate) struct ShardOptions {
     pub background: bool,
     /// Most bytes that merges read in a second.
     pub merge_rate: Option<u64>,
+    /// Bytes that the scrub reads in a second; 0 for none.
+    pub scrub_rate: u64,
 }
 
 /// One shard.
@@ -122,6 +126,8 @@ pub(crate) struct Upkeep {
     pub checkpoint_meanwhile: u64,
     /// Checkpoints since something was appended.
     pub checkpoints_idle: u32,
+    /// Where the scrub of the shard's thread goes on.
+    pub scrub: scrub::ScrubCursor,
 }
 
 /// What the upkeep did since the opening.
@@ -130,6 +136,9 @@ pub(crate) struct UpkeepStats {
     pub checkpoints: u64,
     pub pages_written: u64,
     pub page_bytes_written: u64,
+    pub scrub_pages: u64,
+    pub scrub_damaged: u64,
+    pub scrub_passes: u64,
     pub merges: u64,
     pub merge_bytes_read: u64,
     pub merge_bytes_written: u64,

@@ -63,6 +63,12 @@ pub struct ShardStats {
     pub pages_written: u64,
     /// Bytes written by checkpoints.
     pub page_bytes_written: u64,
+    /// Slot pages that the scrub read back.
+    pub scrub_pages: u64,
+    /// Pages among them that were damaged; they were written again from memory. Above 0 the medium is going bad.
+    pub scrub_damaged: u64,
+    /// How often the scrub came to the last page.
+    pub scrub_passes: u64,
     /// Records put.
     pub puts: u64,
     /// Records deleted.
@@ -138,6 +144,9 @@ impl Stats {
                     checkpoint_number: log.checkpoint,
                     pages_written: upkeep.pages_written,
                     page_bytes_written: upkeep.page_bytes_written,
+                    scrub_pages: upkeep.scrub_pages,
+                    scrub_damaged: upkeep.scrub_damaged,
+                    scrub_passes: upkeep.scrub_passes,
                     puts: counters.puts,
                     deletes: counters.deletes,
                     batches: counters.batches,

@@ -18,7 +18,7 @@ use crate::cask::Shelf;
 use crate::error::{Error, Result};
 use crate::options::{Durability, Options, TableOptions};
 use crate::report::RecoveryReport;
-use crate::shard::{Shard, Timer, Worker};
+use crate::shard::{ScrubReport, Shard, Timer, Worker};
 use crate::stats::{Stats, TableInfo};
 use crate::table::Table;
 use catalogue::Catalogue;
@@ -140,7 +140,9 @@ impl Store {
     /// [`Error::TableExists`], [`Error::Schema`], [`Error::ReadOnly`], or what the disk says.
     pub fn create_table(&self, name: &str, options: TableOptions) -> Result<Table> {
         self.inner.check_writable("create a table")?;
-        let shared = self.inner.create_table(options.schema(name)?)?;
+        let schema = options.schema(name)?;
+        let created = self.inner.create_table(schema);
+        let shared = created.map_err(|error| error.refusing("a new table"))?;
         Ok(Table::new(self.inner.clone(), shared))
     }
 
@@ -176,7 +178,7 @@ impl Store {
     /// [`Error::NoSuchTable`], [`Error::ReadOnly`], or what the disk says.
     pub fn drop_table(&self, name: &str) -> Result<()> {
         self.inner.check_writable("drop a table")?;
-        self.inner.drop_table(name)
+        self.inner.drop_table(name).map_err(|error| error.refusing("to drop a table"))
     }
 
     /// Removes all keys of a table. Durable when this returns. Takes time in proportion to the table, during which its
@@ -186,7 +188,7 @@ impl Store {
     /// [`Error::NoSuchTable`], [`Error::ReadOnly`], or what the disk says.
     pub fn clear_table(&self, name: &str) -> Result<()> {
         self.inner.check_writable("clear a table")?;
-        self.inner.clear_table(name)
+        self.inner.clear_table(name).map_err(|error| error.refusing("to clear a table"))
     }
 
     /// Makes everything durable that was written before the call.
@@ -211,7 +213,9 @@ impl Store {
         for shard in &self.inner.shards {
             let mut upkeep = shard.upkeep.lock();
             self.inner.check_open()?;
-            shard.checkpoint(&mut upkeep, &mut || {})?;
+            shard
+                .checkpoint(&mut upkeep, &mut || {})
+                .map_err(|error| error.refusing("a checkpoint"))?;
         }
         Ok(())
     }
@@ -226,9 +230,25 @@ impl Store {
         for shard in &self.inner.shards {
             let _upkeep = shard.upkeep.lock();
             self.inner.check_open()?;
-            done |= shard.merge_all()?;
+            done |= shard.merge_all().map_err(|error| error.refusing("a merge"))?;
         }
         Ok(done)
+    }
+
+    /// Reads every page of every fixed table back from its file and compares it with what the last checkpoint wrote; pages that
+    /// differ are written again from memory. Done slowly by the store's threads too, see [`Options::scrub_rate`]. Nothing in a store
+    /// that is open for reading only.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], [`Error::Reentered`]; what says that a damaged page could not be written again.
+    pub fn scrub(&self) -> Result<ScrubReport> {
+        refuse_in_update()?;
+        self.inner.check_open()?;
+        let mut report = ScrubReport::default();
+        for shard in &self.inner.shards {
+            report.add(shard.scrub_all()?);
+        }
+        Ok(report)
     }
 
     /// Ends the active log segment of every shard: what is written next goes to a fresh one. A segment that holds nothing
@@ -239,7 +259,8 @@ impl Store {
     /// segment by then.
     pub fn rotate(&self) -> Result<()> {
         self.inner.check_writable("rotate the log")?;
-        self.inner.shards.iter().try_for_each(|shard| shard.rotate())
+        let refused = |error: Error| error.refusing("a new log segment");
+        self.inner.shards.iter().try_for_each(|shard| shard.rotate()).map_err(refused)
     }
 
     /// One round of the work that a store without threads (`background(false)`) leaves to its caller: flush, segments,

@@ -19,6 +19,8 @@ pub const MANIFEST_MAGIC: u32 = u32::from_le_bytes(*b"SCMA");
 pub const MANIFEST_RECORD_MAGIC: u32 = u32::from_le_bytes(*b"SCMR");
 /// Offset of the first record.
 pub const MANIFEST_DATA_OFFSET: u64 = BLOCK_SIZE as u64;
+/// Highest sequence, generation or number of a checkpoint in a manifest.
+pub const NUMBER_MAX: u64 = u64::MAX >> 1;
 /// Longest state, in bytes.
 pub const MANIFEST_STATE_LEN_MAX: usize = 64 << 20;
 
@@ -307,6 +309,41 @@ impl ManifestState {
         }
         reader.finish()?;
         Ok(state)
+    }
+
+    /// First reason why no store wrote this state: numbers that grow by one at a time and have come to half of what fits, so that
+    /// whoever adds to them need not look, and sequences out of their order.
+    #[must_use]
+    pub fn invalid(&self) -> Option<Reason> {
+        let clean = self.clean.map_or(0, |end| end.sequence.max(end.generation));
+        let segments = self.segments.iter().copied().max().unwrap_or(0);
+        let found = [
+            self.floor_sequence,
+            self.redo_sequence,
+            self.redo_sequence_before,
+            self.durable_sequence,
+            self.checkpoint,
+            self.checkpoint_begun,
+            self.generation_last,
+            segments,
+            clean,
+        ];
+        let found = found.into_iter().max().unwrap_or(0);
+        if found > NUMBER_MAX {
+            return Some(Reason::Range { what: "number in a manifest", found, max: NUMBER_MAX });
+        }
+        // Sequences begin at 1; the log is kept from before the redo point, and durable up to what was kept.
+        for (what, expected, found) in [
+            ("first sequence of the log", 1, self.floor_sequence),
+            ("redo point before the last", self.floor_sequence, self.redo_sequence_before),
+            ("redo point", self.redo_sequence_before, self.redo_sequence),
+            ("durable sequence", self.floor_sequence.saturating_sub(1), self.durable_sequence),
+        ] {
+            if found < expected {
+                return Some(Reason::Mismatch { what, expected, found });
+            }
+        }
+        None
     }
 }
 

@@ -22,6 +22,8 @@ pub const CANARIES: &[Target] = &[
     like("flush", "canary_nested", nested),
     like("manifest_record", "canary_state", state),
     like("double_write", "canary_count", count),
+    like("log_scan", "canary_log", log),
+    like("slot_load", "canary_load", load),
 ];
 
 /// A canary that begins with the seeds of the target `of` and is sealed as it is.
@@ -113,5 +115,25 @@ fn state(data: &[u8]) -> Outcome {
 fn count(data: &[u8]) -> Outcome {
     let Ok(area) = decode(double_write_seed(STORE, SHARD), data) else { return Outcome::Rejected };
     assert!(area.pages.len() != 1, "canary");
+    Outcome::Accepted
+}
+
+/// Records in flushes in segments that a manifest lists, each with checksums that name each other.
+fn log(data: &[u8]) -> Outcome {
+    let Ok((_, seen, _)) = targets::log_scan::open(&targets::log_scan::disk_of(data)) else {
+        return Outcome::Rejected;
+    };
+    assert!(seen.0.iter().all(|(_, key)| key.first() != Some(&0x7f)), "canary");
+    Outcome::Accepted
+}
+
+/// A slot on a page that the page map vouches for, whose root the manifest names.
+fn load(data: &[u8]) -> Outcome {
+    let Some(table) = targets::slot_load::load(data) else { return Outcome::Rejected };
+    let reader = table.reader();
+    for slot in 0..reader.slot_count() {
+        let meta = reader.read_slot(slot, &mut [0; 8], &mut [0; 20]);
+        assert!(meta.is_none_or(|meta| meta.deadline_ms == 0), "canary");
+    }
     Outcome::Accepted
 }

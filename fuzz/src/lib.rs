@@ -14,6 +14,7 @@
 
 mod canary;
 mod mutate;
+mod packed;
 mod panics;
 mod place;
 mod rng;

@@ -1,8 +1,8 @@
 //! What a target is, and the list of all targets.
 
 use crate::targets::{
-    double_write, extension, file_name, flush, hint, history, manifest, page_map, reader, record,
-    schema, segment, slot, slot_file, superblock,
+    double_write, extension, file_name, flush, hint, history, log_scan, manifest, page_map, reader,
+    record, schema, segment, slot, slot_file, slot_load, superblock,
 };
 use slotcask_format::layout::Layout;
 
@@ -164,6 +164,20 @@ pub const TARGETS: &[Target] = &[
         run: reader::target,
         seeds: reader::seeds,
         reseal: None,
+        layout: None,
+    },
+    Target {
+        name: "log_scan",
+        run: log_scan::target,
+        seeds: log_scan::seeds,
+        reseal: Some(log_scan::reseal),
+        layout: None,
+    },
+    Target {
+        name: "slot_load",
+        run: slot_load::target,
+        seeds: slot_load::seeds,
+        reseal: Some(slot_load::reseal),
         layout: None,
     },
 ];

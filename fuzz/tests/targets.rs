@@ -24,7 +24,8 @@ fn sealing_a_seed_changes_nothing() {
             for seed in (target.seeds)() {
                 let mut sealed = seed.clone();
                 reseal(&mut sealed);
-                assert!(sealed == seed, "{}", target.name);
+                let at = sealed.iter().zip(&seed).position(|(a, b)| a != b);
+                assert!(sealed == seed, "{} at {at:?} of {}", target.name, seed.len());
             }
         }
     }

@@ -5,8 +5,8 @@ use crate::error::{LogError, Result};
 use slotcask_format::checksum::Seed;
 use slotcask_format::file_name::{ShardFile, TEMPORARY};
 use slotcask_format::manifest::{
-    MANIFEST_DATA_OFFSET, ManifestHeader, ManifestRecordHeader, ManifestState, decode_record,
-    encode_record, manifest_seed,
+    MANIFEST_DATA_OFFSET, ManifestHeader, ManifestRecordHeader, ManifestState, NUMBER_MAX,
+    decode_record, encode_record, manifest_seed,
 };
 use slotcask_format::{BLOCK_SIZE, Reason};
 use slotcask_io::{AlignedBuf, Env, File, IoErrorKind, OpenMode};
@@ -96,6 +96,14 @@ impl ManifestScan {
         while offset < bytes.len() {
             match decode_record(seed, offset as u64, &bytes[offset..]) {
                 Ok((header, state, size)) => {
+                    let found = header.sequence.get();
+                    if found > NUMBER_MAX {
+                        let what = "manifest record number";
+                        return Err(bad(
+                            offset as u64,
+                            Reason::Range { what, found, max: NUMBER_MAX },
+                        ));
+                    }
                     let (sequence, previous) =
                         last.as_ref().map_or((header.sequence.get(), 0), |(last, _)| {
                             (last.sequence.get() + 1, last.checksum.get())
@@ -113,6 +121,9 @@ impl ManifestScan {
                     }
                     let state = ManifestState::decode(state)
                         .map_err(|reason| bad(offset as u64, reason))?;
+                    if let Some(reason) = state.invalid() {
+                        return Err(bad(offset as u64, reason));
+                    }
                     listener(&header, offset as u64, &state);
                     last = Some((header, state));
                     offset += size;

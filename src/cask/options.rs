@@ -80,7 +80,8 @@ impl Store {
     /// [`Error::TableExists`], [`Error::Schema`], [`Error::ReadOnly`], or what the disk says.
     pub fn create_cask(&self, name: &str, options: &CaskOptions) -> Result<CaskTable> {
         self.inner.check_writable("create a table")?;
-        let shared = self.inner.create_cask(options.schema(name)?)?;
+        let created = self.inner.create_cask(options.schema(name)?);
+        let shared = created.map_err(|error| error.refusing("a new table"))?;
         Ok(CaskTable::new(self.inner.clone(), shared))
     }
 

@@ -113,7 +113,7 @@ impl Shard {
                 && self.log.is_at_limit()
             {
                 let cause = "every segment of its log is in use".to_owned();
-                return Err(Error::DiskFull { shard: self.id(), cause });
+                return Err(Error::DiskFull { what: "a new log segment", shard: self.id(), cause });
             }
         }
         Ok(())

@@ -82,7 +82,11 @@ fn run(shard: &Shard) {
         if idle {
             idle_at = now + interval;
         }
-        if let Err(error) = shard.round(idle) {
+        let round = shard.round(idle).and_then(|done| {
+            // Where a round found something to do the shard is not idle; what the scrub did not read then it never reads.
+            if idle && !done { shard.scrub_slowly(interval) } else { Ok(()) }
+        });
+        if let Err(error) = round {
             // Writers get the cause from the shard itself; here it is said once per failure.
             tracing::warn!(shard = shard.number, %error, "upkeep of a shard failed");
         }

@@ -303,6 +303,7 @@ fn assemble(
             .tables
             .insert(schema.name.clone(), Arc::new(TableShared::new(id, schema, budget, readers)));
     }
+    let scrub_rate = options.scrub_rate.div_ceil(opened.len().max(1) as u64);
     let shards = opened
         .into_iter()
         .enumerate()
@@ -315,6 +316,7 @@ fn assemble(
                     flush_interval: options.flush_interval,
                     background: options.background,
                     merge_rate: options.merge_rate,
+                    scrub_rate,
                 },
                 upkeep: Mutex::default(),
                 figures: Mutex::default(),

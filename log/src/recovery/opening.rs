@@ -5,7 +5,7 @@ use crate::error::{LogError, Result};
 use crate::manifest::{Listener, MANIFEST_SPARE, ManifestScan};
 use crate::recovery::scan::ScanEnd;
 use slotcask_format::file_name::ShardFile;
-use slotcask_format::manifest::{DataOrigin, ManifestState};
+use slotcask_format::manifest::{DataOrigin, ManifestState, NUMBER_MAX};
 use slotcask_format::mutants;
 use slotcask_format::segment::SegmentHeader;
 use slotcask_format::{BLOCK_SIZE, Reason};
@@ -81,7 +81,16 @@ impl Opening {
         let mut leftovers = Vec::new();
         let (mut data, mut hints) = (Vec::new(), Vec::new());
         for entry in env.disk.list(&ident.dir)? {
-            match ShardFile::parse(&entry.name) {
+            let parsed = ShardFile::parse(&entry.name);
+            if let Some(
+                ShardFile::Segment(number) | ShardFile::Manifest(number) | ShardFile::Spare(number),
+            ) = parsed
+                && number > NUMBER_MAX / 2
+            {
+                let reason = "no store gives files this number: move the file elsewhere";
+                return Err(LogError::corrupt(&ident.dir.join(&entry.name), 0, reason));
+            }
+            match parsed {
                 Some(ShardFile::Segment(generation)) => {
                     generations.push((generation, entry.stat.len))
                 }

@@ -1,5 +1,7 @@
 //! The command line of the explorer.
 
+#![forbid(unsafe_code)]
+
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::json;
 use slotcask_explore::crash::{self, Budget, Tally};
