@@ -90,6 +90,11 @@ fn a_full_disk_is_said_to_be_full() {
     disk.inject(Fault::forever(OpFilter::Kind(OpKind::Rename), 0, FaultError::Enospc));
     let error = (0..20).find_map(|_| rotate().err()).expect("segments came from nowhere");
     assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+    common::assert_says(&error, &["a new log segment was refused"]);
+    disk.inject(Fault::forever(OpFilter::Kind(OpKind::Create), 0, FaultError::Enospc));
+    let error = store.create_table("u", slotcask::TableOptions::fixed(8, 8)).map(drop).unwrap_err();
+    assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+    common::assert_says(&error, &["a new table was refused"]);
     disk.clear_faults();
     drop((store, t));
     assert_eq!(reopen(&disk, 1).unwrap().open_table("t").unwrap().len(), 1);
