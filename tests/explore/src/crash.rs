@@ -162,7 +162,24 @@ fn plans(disk: &SimDisk, random: &mut Random, profile: Profile) -> Vec<CrashPlan
 pub fn ends(budget: &Budget) -> Option<String> {
     for number in 0..EXHAUSTIVE {
         let script = script(number, budget.cask);
-        let (disk, model) = play(&script, u64::MAX, budget);
+        let options =
+            SimOptions { profile: budget.profile, seed: script.seed, ..SimOptions::default() };
+        let disk = SimDisk::new(options);
+        let mut model = Model::new(State::default());
+        // Kept until the images are taken: a store that is dropped is closed.
+        let mut life = Life::open(&disk, budget.protected, script.seed).ok()?;
+        let played = life
+            .furnish(&mut model, script.cask)
+            .and_then(|()| script.ops.iter().try_for_each(|op| life.run(*op, &mut model)));
+        if let Err(error) = played {
+            return Some(describe(
+                &script,
+                disk.io_count(),
+                "no fault",
+                &error.to_string(),
+                budget,
+            ));
+        }
         for mut plan in [CrashPlan::keep_all(), CrashPlan::keep_none()] {
             if let Err(what) = judge(&disk.crash(&mut plan), budget.protected, &model) {
                 return Some(describe(&script, disk.io_count(), "end of the life", &what, budget));
@@ -223,7 +240,7 @@ pub fn explore_script(
         let (disk, model) = play(script, stop, budget);
         // The process dies here and the power stays: what was written and not synced is there for the recovery, and can go
         // with the power after it.
-        if only.is_some() || random.below(8) == 0 {
+        if only.is_some() || script.ops.is_empty() || random.below(8) == 0 {
             let killed = disk.after_kill();
             let what = second_crash(&killed, &model, budget, &mut random, seen, tally);
             if let Err(what) = what {

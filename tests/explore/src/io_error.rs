@@ -79,9 +79,11 @@ fn play(
                 // What gives space back is accepted all the same. The model does not know of it: this life is not judged further.
                 if let Ok(table) = store.open_table("a") {
                     let refused = match table.write_delete(1_u64.to_le_bytes()) {
-                        Err(Error::DiskFull { shard, cause }) => {
-                            Err(Error::DiskFull { shard, cause: format!("a delete: {cause}") })
-                        }
+                        Err(Error::DiskFull { shard, cause, what }) => Err(Error::DiskFull {
+                            shard,
+                            cause: format!("a delete: {cause}"),
+                            what,
+                        }),
                         _ => end.clone(),
                     };
                     return (disk, model, refused, true);
