@@ -118,7 +118,14 @@ fn build(name: &str, seed: u64, cask: bool) -> Option<(SimDisk, SimDisk)> {
             }
         }
         // The manifest proves it.
-        "checkpointed" => life.run(Checkpoint, &mut model).ok()?,
+        "checkpointed" => {
+            if cask {
+                // In the last flush, and nowhere else.
+                life.run(Op::CaskPut, &mut model).ok()?;
+                life.run(Sync, &mut model).ok()?;
+            }
+            life.run(Checkpoint, &mut model).ok()?;
+        }
         _ => {}
     }
     let rest = disk.crash(&mut CrashPlan::keep_all());
