@@ -1,13 +1,14 @@
 //! Each row of the recovery table, from a log that was written and then met what the row is about.
 
 use slotcask_format::StoreId;
-use slotcask_format::flush::{FLUSH_IDLE, FlushHeader};
+use slotcask_format::flush::{FLUSH_IDLE, FlushHeader, flush_seed};
 use slotcask_format::record::{Record, RecordKind, record_size};
 use slotcask_io::sim::env_of;
 use slotcask_io::{Env, SimDisk, SimOptions, sim_env};
 use slotcask_log::recovery::{LogVisitor, Opening, ROWS, ScanReport};
 use slotcask_log::{Append, LogConfig, LogError, LogIdent, ShardLog, Urgency};
 use std::path::{Path, PathBuf};
+use zerocopy::{FromBytes, IntoBytes};
 
 const BLOCK: u64 = 4096;
 
@@ -53,11 +54,17 @@ fn fresh() -> (Env, SimDisk, ShardLog<()>) {
 
 /// Appends a record and makes it durable: one flush.
 fn write(log: &ShardLog<()>) -> u64 {
-    let sequence = loop {
+    let sequence = append(log);
+    log.sync().unwrap();
+    sequence
+}
+
+fn append(log: &ShardLog<()>) -> u64 {
+    loop {
         let mut guard = log.lock();
         let (key, value) = ([1; 8], [2; 100]);
         if guard.reserve(record_size(0, 8, 100), Urgency::Normal).is_ok() {
-            break guard.append(Append {
+            return guard.append(Append {
                 table: 1,
                 slot: 0,
                 kind: RecordKind::Put,
@@ -69,9 +76,7 @@ fn write(log: &ShardLog<()>) -> u64 {
         }
         drop(guard);
         log.prepare().unwrap();
-    };
-    log.sync().unwrap();
-    sequence
+    }
 }
 
 fn written(count: usize) -> (Env, SimDisk, ShardLog<()>) {
@@ -230,6 +235,30 @@ fn a_clean_end_that_is_not_there() {
     assert_eq!(header.count.get(), 0, "the mark of the end");
     zero_block(&disk, path, header.offset.get());
     refused(&disk, "clean-end-lost");
+}
+
+/// Found by fuzzing: what was written again would have begun in the middle of the flush, with wrong numbers.
+#[test]
+fn a_watermark_in_the_middle_of_a_flush() {
+    let (_, disk, log) = fresh();
+    append(&log);
+    write(&log);
+    write(&log);
+    drop(log);
+    let (path, offset) = place(&disk, 3);
+    let bytes = disk.read_all(&path).unwrap();
+    let flush = &bytes[offset as usize..];
+    let (mut header, _) = FlushHeader::read_from_prefix(flush).unwrap();
+    assert_eq!(header.durable_sequence.get(), 2);
+    header.durable_sequence.set(1);
+    let seed = flush_seed(ident().store, ident().shard, header.generation.get());
+    header.seal(seed, &flush[FlushHeader::SIZE..header.size()]);
+    let mut changed = bytes.clone();
+    changed[offset as usize..][..FlushHeader::SIZE].copy_from_slice(header.as_bytes());
+    disk.put_file(&path, &changed);
+    let error = scan(&disk).map(drop).unwrap_err();
+    assert!(matches!(error, LogError::Corrupt { .. }));
+    assert!(error.to_string().contains("does not end the flush before"), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::recovery::opening::Opening;
 use crate::recovery::rows::{Decision, Facts, Row};
 use slotcask_format::block::SECTOR_SIZE;
 use slotcask_format::checksum::Seed;
+use slotcask_format::file_name::ShardFile;
 use slotcask_format::flush::{FLUSH_MAGIC, FLUSH_RESTART, FlushHeader, flush_seed};
 use slotcask_format::record::{self, Record, RecordHeader};
 use slotcask_format::segment::SEGMENT_DATA_OFFSET;
@@ -238,6 +239,20 @@ impl Opening {
                 report.last_sequence, report.row.name, report.row.why
             );
             return Err(LogError::corrupt(&path, at, reason).into());
+        }
+        // What is written again begins right behind the watermark: a writer knows whole flushes to be durable.
+        if let Some(pending) = end.pending.first()
+            && pending.header.first_sequence.get() != end.watermark + 1
+        {
+            let found = pending.header.first_sequence.get();
+            let segment = ShardFile::Segment(pending.header.generation.get());
+            let path = self.ident.dir.join(segment.name());
+            let reason = format!(
+                "sequence {} is known to be durable, which does not end the flush before this one, of sequence {found}: \
+                 restore the store",
+                end.watermark
+            );
+            return Err(LogError::corrupt(&path, pending.header.offset.get(), reason).into());
         }
         for (generation, first) in &end.placed {
             if let Some(segment) =
