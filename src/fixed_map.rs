@@ -103,16 +103,16 @@ impl<K: FixedKey, V: FixedValue> FixedMap<K, V> {
     ///
     /// # Errors
     /// As [`Table::get`].
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, key: &K) -> Result<Option<V>> {
         self.table.check_readable()?;
         let route = self.table.route(key.as_bytes());
         Ok(self.get_routed(key, route))
     }
 
-    #[inline]
+    #[inline(always)]
     fn get_routed(&self, key: &K, route: Route) -> Option<V> {
-        self.table.reader(route.shard).get_into(route.hash, key.as_bytes()).map(|(value, _)| value)
+        self.table.reader(route.shard).value_if(route.hash, key.as_bytes(), |_| true)
     }
 
     /// The value of `key`, once it is durable.

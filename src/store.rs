@@ -47,6 +47,8 @@ pub(crate) struct StoreInner {
     pub id: StoreId,
     pub shard_count: u32,
     pub shard_prefix_bits: u32,
+    /// Bits of the hash of a whole key that are its shard; all ones when that is no power of two, or a prefix is hashed.
+    pub route_mask: u32,
     pub torn_page_protection: bool,
     pub durability: Durability,
     pub read_only: bool,
@@ -323,6 +325,14 @@ impl StoreInner {
     /// Shard of a key in a hashed table.
     #[inline]
     pub(crate) fn route(&self, key: &[u8]) -> u32 {
+        if self.route_mask != u32::MAX {
+            return slotcask_format::checksum::route_hash(key) as u32 & self.route_mask;
+        }
+        self.route_slowly(key)
+    }
+
+    #[inline(never)]
+    fn route_slowly(&self, key: &[u8]) -> u32 {
         let hash = slotcask_format::checksum::route_hash_prefix(key, self.shard_prefix_bits);
         if self.shard_count.is_power_of_two() {
             hash as u32 & (self.shard_count - 1)

@@ -108,10 +108,16 @@ impl Table {
 
     #[inline]
     pub(crate) fn check_readable(&self) -> Result<()> {
-        if self.shared.dropped.load(Ordering::Relaxed) {
-            return Err(self.dropped());
+        if self.shared.dropped.load(Ordering::Relaxed) || self.store.closed.load(Ordering::Acquire)
+        {
+            return Err(self.unreadable());
         }
-        self.store.check_open()
+        Ok(())
+    }
+
+    #[cold]
+    fn unreadable(&self) -> Error {
+        if self.shared.dropped.load(Ordering::Relaxed) { self.dropped() } else { Error::Closed }
     }
 
     #[cold]

@@ -158,22 +158,21 @@ impl Record<'_> {
         body[key_at..value_at].copy_from_slice(self.key);
         body[value_at..body_len].copy_from_slice(self.value);
         body[body_len..].fill(0);
-        let mut header = RecordHeader {
-            checksum: U32::ZERO,
-            body_checksum: U32::new(seed.at(self.sequence).checksum_32(&body[..body_len])),
-            sequence: U64::new(self.sequence),
-            epoch: U32::new(self.epoch),
-            table: U32::new(self.table),
-            slot: U32::new(self.slot),
-            value_len: U32::new(self.value.len() as u32),
-            key_len: U16::new(self.key.len() as u16),
-            extension_len: U16::new(self.extension.len() as u16),
-            kind: self.kind as u8,
-            flags: self.flags,
-            reserved: U16::ZERO,
-        };
-        header.checksum = U32::new(seed.checksum_32(&header.as_bytes()[4..]));
-        header_bytes.copy_from_slice(header.as_bytes());
+        let body_checksum = seed.at(self.sequence).checksum_32(&body[..body_len]);
+        // The fields of the header as words: see `checksum_32_of_words`.
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let lengths = self.key.len() as u32 | (self.extension.len() as u32) << 16;
+        let mut words = [
+            pair(0, body_checksum),
+            self.sequence,
+            pair(self.epoch, self.table),
+            pair(self.slot, self.value.len() as u32),
+            pair(lengths, u32::from(self.kind as u8) | u32::from(self.flags) << 8),
+        ];
+        words[0] |= u64::from(seed.checksum_32_of_words(words));
+        for (bytes, word) in header_bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
+        }
         size
     }
 }

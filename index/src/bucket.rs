@@ -31,11 +31,8 @@ const _: () = assert!(std::mem::size_of::<Bucket>() == 64);
 /// The tag of a hash: never one of the two that mean something else.
 #[inline(always)]
 pub(crate) const fn tag_of(hash: u64) -> u8 {
-    match (hash >> 56) as u8 {
-        TAG_EMPTY => 1,
-        TAG_LINK => 254,
-        tag => tag,
-    }
+    // 256 values onto 254, without a branch.
+    ((hash >> 56) as u32 * 254 / 256 + 1) as u8
 }
 
 /// A copy of the twelve tags.
@@ -100,6 +97,94 @@ impl Tags {
     }
 }
 
+/// What stands before the slot numbers of a bucket: its version and a copy of its tags.
+#[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+#[derive(Clone, Copy)]
+pub(crate) struct Front {
+    version: u32,
+    tags: Tags,
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+impl Front {
+    #[inline(always)]
+    fn load(bucket: &Bucket) -> Self {
+        Self { version: bucket.version.load(Ordering::Acquire), tags: bucket.tags() }
+    }
+
+    /// Odd while the chain is being changed.
+    #[inline(always)]
+    pub(crate) fn version(self) -> u32 {
+        self.version
+    }
+
+    #[inline(always)]
+    pub(crate) fn places_of(self, tag: u8) -> impl Iterator<Item = usize> {
+        self.tags.places_of(tag)
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_link(self) -> bool {
+        self.tags.has_link()
+    }
+}
+
+/// What stands before the slot numbers of a bucket, its version and tags, in one register.
+#[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+#[derive(Clone, Copy)]
+pub(crate) struct Front(std::arch::x86_64::__m128i);
+
+#[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+impl Front {
+    #[inline(always)]
+    fn load(bucket: &Bucket) -> Self {
+        let loaded;
+        // SAFETY: the instruction reads the first 16 bytes of the bucket, which is borrowed and aligned to 64, into a register that
+        // is declared; SSE2 is part of the architecture. The writer may be storing to these words: to the language an asm block
+        // is one read that it does not look into, and for the processor a load that races with stores gives for each word a
+        // value that was there; whether they belong together the version tells, which is compared again after the last load. No later
+        // load is moved before this one: not by the architecture, and not by the compiler, for which the block may change any memory.
+        unsafe {
+            std::arch::asm!(
+                "movdqa {loaded}, xmmword ptr [{bucket}]",
+                bucket = in(reg) std::ptr::from_ref(bucket),
+                loaded = lateout(xmm_reg) loaded,
+                options(nostack, preserves_flags)
+            );
+        }
+        fence(Ordering::Acquire);
+        Self(loaded)
+    }
+
+    /// Odd while the chain is being changed.
+    #[inline(always)]
+    pub(crate) fn version(self) -> u32 {
+        // SAFETY: on registers alone; SSE2 is part of the architecture.
+        unsafe { std::arch::x86_64::_mm_cvtsi128_si32(self.0) }.cast_unsigned()
+    }
+
+    #[inline(always)]
+    pub(crate) fn places_of(self, tag: u8) -> impl Iterator<Item = usize> {
+        use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_set1_epi8};
+        // SAFETY: on registers alone; SSE2 is part of the architecture.
+        let equal =
+            unsafe { _mm_movemask_epi8(_mm_cmpeq_epi8(self.0, _mm_set1_epi8(tag.cast_signed()))) };
+        // The first four bytes are the version.
+        let mut left = equal.cast_unsigned() >> TAGS_LOW;
+        std::iter::from_fn(move || {
+            let place = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (place < PLACES).then_some(place)
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_link(self) -> bool {
+        // SAFETY: on registers alone; SSE2 is part of the architecture.
+        unsafe { std::arch::x86_64::_mm_extract_epi16::<7>(self.0) >> 8 == i32::from(TAG_LINK) }
+    }
+}
+
 impl Bucket {
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
@@ -111,12 +196,10 @@ impl Bucket {
         }
     }
 
-    /// The version to compare with later, or `None` while the chain is being changed. Loads that follow are not
-    /// moved before this one.
+    /// The version and the tags. Loads that follow are not moved before that of the version.
     #[inline(always)]
-    pub(crate) fn version(&self) -> Option<u32> {
-        let version = self.version.load(Ordering::Acquire);
-        (version & 1 == 0).then_some(version)
+    pub(crate) fn front(&self) -> Front {
+        Front::load(self)
     }
 
     /// True when nothing in the chain changed since its head had this version, as far as loads before this
@@ -224,6 +307,35 @@ mod tests {
                 let mut found: Vec<_> = tags.places_of(tag).collect();
                 found.sort_unstable();
                 let expected: Vec<_> = (0..PLACES).filter(|&p| tags.tag(p) == tag).collect();
+                assert_eq!(found, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_front_says_what_the_tags_say() {
+        let bucket = Bucket {
+            version: AtomicU32::new(0x0505_0506),
+            tags_low: AtomicU32::new(0),
+            tags_high: AtomicU64::new(0),
+            slots: std::array::from_fn(|_| AtomicU32::new(0)),
+        };
+        for seed in 0..2000_u32 {
+            for place in 0..PLACES {
+                let tag = [5, 6, 0x85, 254][(seed >> (2 * (place % 5))) as usize % 4];
+                bucket.set(place, tag, place as u32);
+            }
+            if seed % 3 == 0 {
+                bucket.set_link(9);
+            }
+            let (front, tags) = (bucket.front(), bucket.tags());
+            assert_eq!(front.version(), 0x0505_0506);
+            assert_eq!(front.has_link(), tags.has_link());
+            for tag in [5, 6, 0x85, 254] {
+                let mut expected: Vec<_> = tags.places_of(tag).collect();
+                expected.sort_unstable();
+                let mut found: Vec<_> = front.places_of(tag).collect();
+                found.sort_unstable();
                 assert_eq!(found, expected);
             }
         }

@@ -5,7 +5,6 @@
 //!  - the last overflow bucket holds at least two entries, else they would have a place in front of it.
 
 use crate::bucket::{Bucket, LINK_PLACE, PLACES, tag_of};
-use crate::mapping::bucket_of;
 use crate::sync::Ordering;
 use crate::writer::SlotWriter;
 
@@ -44,7 +43,7 @@ impl SlotWriter {
     }
 
     fn bucket_number(&self, hash: u64) -> u32 {
-        bucket_of(hash, self.shared.bucket_count.0.load(Ordering::Relaxed))
+        self.shared.bucket_count.extent(Ordering::Relaxed).bucket_of(hash)
     }
 
     pub(crate) fn bucket(&self, number: u32) -> &Bucket {

@@ -17,7 +17,7 @@ pub(crate) struct Geometry {
     pub(crate) slots_per_page: u32,
     pub(crate) slot_max: u32,
     has_deadline: bool,
-    /// 2^64 / slots_per_page, rounded up; 0 when there is one slot a page.
+    /// 2^63 / slots_per_page, rounded up.
     page_factor: u64,
     /// Low bits of a version word that are the version. The others remember the hash.
     pub(crate) version_mask: u64,
@@ -29,6 +29,10 @@ impl Geometry {
         assert!(layout.slot_size.is_multiple_of(8) && layout.page_size.is_multiple_of(8));
         assert!(layout.key_offset.is_multiple_of(8) && layout.value_offset.is_multiple_of(8));
         let slots_per_page = layout.slots_per_page as u64;
+        // What the fields of a slot rely on.
+        assert!(layout.key_offset + layout.key_len <= layout.slot_size);
+        assert!(layout.value_offset + layout.value_len <= layout.slot_size);
+        assert!(slots_per_page < 1 << 31);
         Self {
             key_len: layout.key_len,
             value_len: layout.value_len,
@@ -39,19 +43,17 @@ impl Geometry {
             slots_per_page: layout.slots_per_page as u32,
             slot_max,
             has_deadline: layout.deadline_offset.is_some(),
-            page_factor: (u64::MAX / slots_per_page).wrapping_add(1),
+            page_factor: (1_u64 << 63).div_ceil(slots_per_page),
             version_mask: u64::MAX >> (u32::BITS - bucket_max.leading_zeros()),
         }
     }
 
-    /// Page of a slot: slot / slots_per_page by a multiplication, which is exact for all 32-bit dividends and divisors
+    /// Page of a slot: slot / slots_per_page by a multiplication, which is exact because the factor is too large by less than
+    /// one part in 2^63 / slots_per_page, and slot and slots_per_page together have less than 63 bits
     /// (D. Lemire, O. Kaser, N. Kurz, Faster Remainder by Direct Computation, 2019).
     #[inline(always)]
     pub(crate) const fn page_of(&self, slot: u32) -> u32 {
-        if self.page_factor == 0 {
-            return slot;
-        }
-        ((self.page_factor as u128 * slot as u128) >> 64) as u32
+        ((self.page_factor as u128 * (slot as u128 * 2)) >> 64) as u32
     }
 
     /// First word of a slot, counted from the start of the arena.

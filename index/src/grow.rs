@@ -12,7 +12,7 @@ impl SlotWriter {
     /// Splits buckets as far as it is due.
     pub(crate) fn grow(&mut self) {
         for _ in 0..SPLITS_MAX {
-            let count = self.shared.bucket_count.0.load(Ordering::Relaxed);
+            let count = self.shared.bucket_count.load(Ordering::Relaxed);
             let entries = self.shared.counters.len.load(Ordering::Relaxed);
             if !is_growth_due(entries, count) {
                 self.prefetch_split(count);
@@ -41,7 +41,7 @@ impl SlotWriter {
             let to = if place & bit == 0 { parent } else { count };
             self.push(to, tag, slot);
         }
-        self.shared.bucket_count.0.store(count + 1, Ordering::Release);
+        self.shared.bucket_count.store(count + 1, Ordering::Release);
         self.bucket(count).end();
         self.bucket(parent).end();
         self.split = entries;
@@ -79,7 +79,7 @@ impl SlotWriter {
             self.bucket(number).begin();
             self.bucket(number).clear();
         }
-        shared.bucket_count.0.store(BUCKETS_MIN, Ordering::Release);
+        shared.bucket_count.store(BUCKETS_MIN, Ordering::Release);
         shared.counters.slot_count.store(0, Ordering::Release);
         shared.counters.len.store(0, Ordering::Relaxed);
         for number in 0..BUCKETS_MIN {
@@ -94,7 +94,7 @@ impl SlotWriter {
     pub(crate) fn presize(&mut self, bucket_count: u32) {
         let shared = &*self.shared;
         assert!(shared.counters.len.load(Ordering::Relaxed) == 0);
-        let before = shared.bucket_count.0.load(Ordering::Relaxed);
+        let before = shared.bucket_count.load(Ordering::Relaxed);
         let touched = shared.counters.buckets_touched.load(Ordering::Relaxed);
         // Buckets of a life before `clear`. They are out of reach until the count is public.
         for number in before..bucket_count.min(touched) {
@@ -104,7 +104,7 @@ impl SlotWriter {
         }
         if bucket_count > before {
             self.touch_bucket(bucket_count - 1);
-            shared.bucket_count.0.store(bucket_count, Ordering::Release);
+            shared.bucket_count.store(bucket_count, Ordering::Release);
         }
         debug_assert!(bucket_of(u64::MAX, bucket_count) < bucket_count);
     }
@@ -150,7 +150,7 @@ mod tests {
             }
             if step % 500 == 0 {
                 let expected = is_in.iter().filter(|&&is_in| is_in).count();
-                let count = writer.shared.bucket_count.0.load(crate::sync::Ordering::Relaxed);
+                let count = writer.shared.bucket_count.load(crate::sync::Ordering::Relaxed);
                 let found: usize = (0..count).map(|head| writer.check_chain(head)).sum();
                 assert_eq!((found, writer.shared.len()), (expected, expected as u64));
                 for slot in 0..SLOTS {

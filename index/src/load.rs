@@ -86,7 +86,7 @@ impl SlotWriter {
                     copy::load(&words.words[geometry.key_word..], copy::as_uninit(key));
                     let hash = hash_of(key);
                     words.remember(geometry, hash);
-                    prefetch::line(shared.bucket_for(hash).1);
+                    prefetch::line(shared.bucket_for(hash));
                     group[count] = (hash, slot);
                     count += 1;
                 }

@@ -35,6 +35,41 @@ pub(crate) const fn bucket_of(hash: u64, bucket_count: u32) -> u32 {
     if bucket >= bucket_count { bucket & (mask >> 1) } else { bucket }
 }
 
+/// A number of buckets with the mask that leads hashes to them, in one word, so that a lookup computes neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extent(u64);
+
+impl Extent {
+    /// `bucket_count` is not 0.
+    pub(crate) const fn new(bucket_count: u32) -> Self {
+        let mask = u32::MAX.unbounded_shr((bucket_count - 1).leading_zeros());
+        Self((mask as u64) << 32 | bucket_count as u64)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn word(self) -> u64 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub(crate) const fn count(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// As [`bucket_of`].
+    #[inline(always)]
+    pub(crate) const fn bucket_of(self, hash: u64) -> u32 {
+        let mask = (self.0 >> 32) as u32;
+        let bucket = place_of(hash) & mask;
+        if bucket >= self.count() { bucket & (mask >> 1) } else { bucket }
+    }
+}
+
 /// The bucket from which bucket number `bucket_count` takes its entries when it is added.
 #[inline]
 pub(crate) const fn parent_of(bucket_count: u32) -> u32 {
@@ -64,6 +99,8 @@ mod tests {
             for _ in 0..200 {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let (before, after) = (bucket_of(state, count), bucket_of(state, count + 1));
+                let extent = Extent::from_word(Extent::new(count).word());
+                assert_eq!((extent.bucket_of(state), extent.count()), (before, count));
                 assert!(before < count);
                 if after != before {
                     assert_eq!((after, before), (count, parent_of(count)));

@@ -21,7 +21,7 @@
 use crate::bucket::{Bucket, tag_of};
 use crate::copy;
 use crate::geometry::Geometry;
-use crate::mapping::{BUCKETS_MIN, bucket_of};
+use crate::mapping::{BUCKETS_MIN, Extent};
 use crate::memory::Memory;
 use crate::prefetch;
 use crate::slot::{Probe, Slot, SlotMeta};
@@ -41,9 +41,29 @@ pub(crate) struct Counters {
     pub(crate) buckets_touched: AtomicU32,
 }
 
-/// Changes with each split.
+/// The number of buckets. Changes with each split.
 #[repr(align(128))]
-pub(crate) struct BucketCount(pub(crate) AtomicU32);
+pub(crate) struct BucketCount(AtomicU64);
+
+impl BucketCount {
+    fn new(bucket_count: u32) -> Self {
+        Self(AtomicU64::new(Extent::new(bucket_count).word()))
+    }
+
+    #[inline(always)]
+    pub(crate) fn extent(&self, ordering: Ordering) -> Extent {
+        Extent::from_word(self.0.load(ordering))
+    }
+
+    #[inline(always)]
+    pub(crate) fn load(&self, ordering: Ordering) -> u32 {
+        self.extent(ordering).count()
+    }
+
+    pub(crate) fn store(&self, bucket_count: u32, ordering: Ordering) {
+        self.0.store(Extent::new(bucket_count).word(), ordering);
+    }
+}
 
 /// Reads a table without locks, from any number of threads, while one [`SlotWriter`](crate::SlotWriter) changes it.
 ///
@@ -65,11 +85,14 @@ const _: () = {
 
 impl SlotReader {
     pub(crate) fn new(layout: SlotLayout, geometry: Geometry, memory: Memory) -> Self {
+        // What `slot_checked` relies on.
+        let words = geometry.pages_for(geometry.slot_max) as usize * geometry.page_words;
+        assert!(words <= memory.arena().len());
         Self {
             memory,
             geometry,
             layout,
-            bucket_count: BucketCount(AtomicU32::new(BUCKETS_MIN)),
+            bucket_count: BucketCount::new(BUCKETS_MIN),
             counters: Counters {
                 len: AtomicU64::new(0),
                 slot_count: AtomicU32::new(0),
@@ -96,21 +119,40 @@ impl SlotReader {
         self.lookup(hash, key, copy::as_uninit(value))
     }
 
-    /// Looks a key up and gives its value as a `V`, copied once.
+    /// Looks a key up and gives its value as a `V`, and what else the slot says.
     ///
     /// # Panics
     /// When `key` has not the length of the layout, or `V` not the size of a value.
     #[inline]
     pub fn get_into<V: FromBytes>(&self, hash: u64, key: &[u8]) -> Option<(V, SlotMeta)> {
+        let mut seen = None;
+        let value = self.value_if(hash, key, |meta| {
+            seen = Some(*meta);
+            true
+        })?;
+        Some((value, seen?))
+    }
+
+    /// Looks a key up and gives its value as a `V`, copied once, if `is_wanted` agrees to what else the slot says.
+    ///
+    /// # Panics
+    /// When `key` has not the length of the layout, or `V` not the size of a value.
+    #[inline(always)]
+    pub fn value_if<V: FromBytes>(
+        &self,
+        hash: u64,
+        key: &[u8],
+        is_wanted: impl FnOnce(&SlotMeta) -> bool,
+    ) -> Option<V> {
         let size = std::mem::size_of::<V>();
-        assert_eq!(size, self.geometry.value_len);
+        assert!(size == self.geometry.value_len, "the value has a wrong length");
         let mut value = MaybeUninit::<V>::uninit();
         // SAFETY: the bytes of `value`, exclusively borrowed as long as the slice is used; bytes that need not be
         // initialised have no other requirement.
         let bytes = unsafe { std::slice::from_raw_parts_mut(value.as_mut_ptr().cast(), size) };
         let (_, meta) = self.lookup(hash, key, bytes)?;
         // SAFETY: a hit has filled all `size_of::<V>()` bytes, and by `FromBytes` any initialised bytes are a `V`.
-        Some((unsafe { value.assume_init() }, meta))
+        is_wanted(&meta).then(|| unsafe { value.assume_init() })
     }
 
     /// Looks a key up without its value.
@@ -130,14 +172,28 @@ impl SlotReader {
         key: &[u8],
         value: &mut [MaybeUninit<u8>],
     ) -> Option<(u32, SlotMeta)> {
-        assert_eq!(key.len(), self.geometry.key_len);
-        let tag = tag_of(hash);
+        assert!(key.len() == self.geometry.key_len, "the key has a wrong length");
+        match self.attempt(hash, key, value) {
+            Ok(answer) => answer,
+            Err(Changed) => self.lookup_again(hash, key, value),
+        }
+    }
+
+    /// Further attempts.
+    #[cold]
+    #[inline(never)]
+    fn lookup_again(
+        &self,
+        hash: u64,
+        key: &[u8],
+        value: &mut [MaybeUninit<u8>],
+    ) -> Option<(u32, SlotMeta)> {
         let mut backoff = Backoff::default();
         loop {
-            if let Ok(answer) = self.attempt(hash, tag, key, value) {
+            backoff.wait();
+            if let Ok(answer) = self.attempt(hash, key, value) {
                 return answer;
             }
-            backoff.wait();
         }
     }
 
@@ -146,17 +202,22 @@ impl SlotReader {
     fn attempt(
         &self,
         hash: u64,
-        tag: u8,
         key: &[u8],
         value: &mut [MaybeUninit<u8>],
     ) -> Result<Option<(u32, SlotMeta)>, Changed> {
-        let (number, head) = self.bucket_for(hash);
-        let version = head.version().ok_or(Changed)?;
+        let tag = tag_of(hash);
+        let extent = self.bucket_count.extent(Ordering::Acquire);
+        let number = extent.bucket_of(hash);
+        let head = &self.memory.buckets()[number as usize];
+        let front = head.front();
+        let version = front.version();
+        if version & 1 != 0 {
+            return Err(Changed);
+        }
         let answer = 'search: {
-            let mut bucket = head;
+            let (mut bucket, mut front) = (head, front);
             loop {
-                let tags = bucket.tags();
-                for place in tags.places_of(tag) {
+                for place in front.places_of(tag) {
                     let slot = bucket.slot(place);
                     // What stands here may be a link by now; the checks below will see that.
                     let Some(words) = self.slot_checked(slot) else { return Err(Changed) };
@@ -166,13 +227,14 @@ impl SlotReader {
                         Probe::Busy => return Err(Changed),
                     }
                 }
-                if !tags.has_link() {
+                if !front.has_link() {
                     break 'search None;
                 }
                 bucket = self.follow(head, version, bucket)?;
+                front = bucket.front();
             }
         };
-        if self.is_still(hash, number) && head.is_unchanged(version) {
+        if self.is_still(hash, extent, number) && head.is_unchanged(version) {
             Ok(answer)
         } else {
             Err(Changed)
@@ -190,20 +252,26 @@ impl SlotReader {
     }
 
     #[inline(always)]
-    pub(crate) fn bucket_for(&self, hash: u64) -> (u32, &Bucket) {
-        let number = bucket_of(hash, self.bucket_count.0.load(Ordering::Acquire));
-        (number, &self.memory.buckets()[number as usize])
+    pub(crate) fn bucket_for(&self, hash: u64) -> &Bucket {
+        let number = self.bucket_count.extent(Ordering::Acquire).bucket_of(hash);
+        &self.memory.buckets()[number as usize]
     }
 
+    /// True when the hash is still led to the bucket to which `extent` led it.
     #[inline(always)]
-    fn is_still(&self, hash: u64, number: u32) -> bool {
-        bucket_of(hash, self.bucket_count.0.load(Ordering::Acquire)) == number
+    fn is_still(&self, hash: u64, extent: Extent, number: u32) -> bool {
+        let now = self.bucket_count.extent(Ordering::Acquire);
+        now == extent || now.bucket_of(hash) == number
     }
 
     /// A slot by a number that was read while it may have been changing.
     #[inline(always)]
     pub(crate) fn slot_checked(&self, slot: u32) -> Option<Slot<'_>> {
-        (slot < self.geometry.slot_max).then(|| self.slot(slot))
+        if slot >= self.geometry.slot_max {
+            return None;
+        }
+        // SAFETY: `new` has asserted that the arena holds all pages of `slot_max` slots, and `slot` is less.
+        Some(unsafe { Slot::new_unchecked(self.memory.arena(), &self.geometry, slot) })
     }
 
     #[inline(always)]
@@ -258,14 +326,14 @@ impl SlotReader {
     /// Asks for the cache line of the bucket of a hash. A hint.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        prefetch::line(self.bucket_for(hash).1);
+        prefetch::line(self.bucket_for(hash));
     }
 
     /// Asks for the cache lines of the slot that probably holds the key of a hash; reads the bucket for it. A hint.
     #[inline]
     pub fn prefetch_slot(&self, hash: u64) {
-        let (_, bucket) = self.bucket_for(hash);
-        if let Some(place) = bucket.tags().places_of(tag_of(hash)).next()
+        let bucket = self.bucket_for(hash);
+        if let Some(place) = bucket.front().places_of(tag_of(hash)).next()
             && let Some(slot) = self.slot_checked(bucket.slot(place))
         {
             prefetch::lines(slot.words);

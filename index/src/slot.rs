@@ -54,6 +54,22 @@ impl<'a> Slot<'a> {
         Self { words: &arena[first..first + geometry.slot_words] }
     }
 
+    /// The slot with this number.
+    ///
+    /// # Safety
+    /// The arena has such a slot.
+    #[inline(always)]
+    pub(crate) unsafe fn new_unchecked(
+        arena: &'a [AtomicU64],
+        geometry: &Geometry,
+        slot: u32,
+    ) -> Self {
+        let first = geometry.word_of(slot);
+        debug_assert!(first + geometry.slot_words <= arena.len());
+        // SAFETY: by the contract these words are in the arena.
+        Self { words: unsafe { arena.get_unchecked(first..first + geometry.slot_words) } }
+    }
+
     /// Begins to read: the version to compare with later, unless a change is going on.
     #[inline(always)]
     pub(crate) fn version(self) -> Option<u64> {
@@ -79,9 +95,17 @@ impl<'a> Slot<'a> {
         value: &mut [MaybeUninit<u8>],
     ) -> Probe {
         let Some(version) = self.version() else { return Probe::Busy };
-        let is_match = copy::is_equal(&self.words[geometry.key_word..], key);
+        debug_assert!(self.words.len() == geometry.slot_words);
+        // SAFETY: a slot has all words of the geometry that it was made with, which has asserted that key and value lie in them.
+        let (key_words, value_words) = unsafe {
+            (
+                self.words.get_unchecked(geometry.key_word..),
+                self.words.get_unchecked(geometry.value_word..),
+            )
+        };
+        let is_match = copy::is_equal(key_words, key);
         if is_match {
-            copy::load(&self.words[geometry.value_word..], value);
+            copy::load(value_words, value);
         }
         let meta = self.meta(geometry);
         if !self.is_unchanged(version) {

@@ -146,6 +146,10 @@ impl Store {
             id,
             shard_count,
             shard_prefix_bits: superblock.shard_prefix_bits.get(),
+            route_mask: match superblock.shard_prefix_bits.get() {
+                0 if shard_count.is_power_of_two() => shard_count - 1,
+                _ => u32::MAX,
+            },
             torn_page_protection: context.torn_page_protection,
             durability: options.durability,
             read_only: options.read_only,
