@@ -11,6 +11,7 @@ use crate::store::UpdateMark;
 use crate::table::Table;
 use crate::write::Obstacle;
 use slotcask_fixed::SlotMeta;
+use slotcask_format::mutants;
 use slotcask_format::record::record_size;
 use slotcask_log::{Guard, Urgency};
 
@@ -133,7 +134,8 @@ impl Table {
                 return Ok(Outcome::Saw(None, seen.sequence(guard)));
             };
             let before = Some(table.expiry_of(meta));
-            if meta.deadline_ms == deadline_ms {
+            let is_kept = deadline_ms == 0 && mutants::active("deadline_not_cleared");
+            if meta.deadline_ms == deadline_ms || is_kept {
                 return Ok(Outcome::Saw(before, meta.sequence));
             }
             let sequence = if deadline_ms == 0 {

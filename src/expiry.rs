@@ -9,6 +9,7 @@ use crate::shard::{ShardState, SlotPlace};
 use crate::table::Table;
 use crate::write::Obstacle;
 use slotcask_fixed::SlotMeta;
+use slotcask_format::mutants;
 use slotcask_format::record::{RecordKind, deadline_extension, record_size};
 use slotcask_format::slot::SlotKind;
 use slotcask_log::{Append, Guard, Urgency};
@@ -127,7 +128,9 @@ impl Table {
     /// True when a value is to vanish and its time has come. Without a deadline no clock is read.
     #[inline]
     pub(crate) fn is_over(&self, meta: &SlotMeta) -> bool {
-        meta.deadline_ms != 0 && meta.deadline_ms <= self.store.now_ms()
+        meta.deadline_ms != 0
+            && meta.deadline_ms <= self.store.now_ms()
+            && !mutants::active("expired_is_visible")
     }
 
     /// Of a value that is there.
