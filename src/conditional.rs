@@ -4,12 +4,14 @@
 //! be undone by a crash.
 
 use crate::error::Result;
+use crate::expiry::Expiry;
 use crate::options::WriteOptions;
 use crate::shard::ShardState;
 use crate::store::UpdateMark;
 use crate::table::Table;
 use crate::write::Obstacle;
 use slotcask_fixed::SlotMeta;
+use slotcask_format::mutants;
 use slotcask_format::record::record_size;
 use slotcask_log::{Guard, Urgency};
 
@@ -21,7 +23,7 @@ enum Outcome<T> {
     Saw(T, u64),
 }
 
-/// The value as it was found, for whoever decides.
+/// The value as it was found, for whoever decides. One whose deadline has passed is not there, but its slot is.
 struct Seen {
     slot: Option<u32>,
     meta: Option<SlotMeta>,
@@ -37,10 +39,10 @@ impl Table {
         let (key, value) = (key.as_ref(), value.as_ref());
         self.check_value(value)?;
         self.decide(key, |table, guard, hash, seen| {
-            if seen.slot.is_some() {
+            if seen.value.is_some() {
                 return Ok(Outcome::Saw(false, seen.sequence(guard)));
             }
-            let sequence = table.put_found(guard, hash, key, value, None)?;
+            let sequence = table.put_found(guard, hash, key, value, seen.slot)?;
             Ok(Outcome::Wrote(true, sequence))
         })
     }
@@ -118,11 +120,31 @@ impl Table {
         seen: &Seen,
         new: Option<&[u8]>,
     ) -> std::result::Result<Option<u64>, Obstacle> {
-        match (new, seen.slot) {
-            (Some(value), slot) => self.put_found(guard, hash, key, value, slot).map(Some),
+        match (new, &seen.value) {
+            (Some(value), _) => self.put_found(guard, hash, key, value, seen.slot).map(Some),
             (None, Some(_)) => self.delete_locked(guard, hash, key),
             (None, None) => Ok(None),
         }
+    }
+
+    /// Gives the value of a key a deadline, or none (0). Answers with what held before.
+    pub(crate) fn redate(&self, key: &[u8], deadline_ms: u64) -> Result<Option<Expiry>> {
+        self.decide(key, |table, guard, hash, seen| {
+            let (Some(meta), Some(value)) = (&seen.meta, &seen.value) else {
+                return Ok(Outcome::Saw(None, seen.sequence(guard)));
+            };
+            let before = Some(table.expiry_of(meta));
+            let is_kept = deadline_ms == 0 && mutants::active("deadline_not_cleared");
+            if meta.deadline_ms == deadline_ms || is_kept {
+                return Ok(Outcome::Saw(before, meta.sequence));
+            }
+            let sequence = if deadline_ms == 0 {
+                table.put_found(guard, hash, key, value, seen.slot)?
+            } else {
+                table.put_until(guard, hash, key, value, deadline_ms)?
+            };
+            Ok(Outcome::Wrote(before, sequence))
+        })
     }
 
     fn decide<T>(
@@ -166,6 +188,9 @@ impl Table {
         let Some((slot, meta)) = table.find(hash, key) else {
             return Ok(Seen { slot: None, meta: None, value: None });
         };
+        if self.is_over(&meta) {
+            return Ok(Seen { slot: Some(slot), meta: None, value: None });
+        }
         let mut value = vec![0; self.shared.layout.value_len];
         table.value_of(slot, &mut value);
         Ok(Seen { slot: Some(slot), meta: Some(meta), value: Some(value) })

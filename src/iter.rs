@@ -38,7 +38,8 @@ impl Iter {
                     let slot = self.slot;
                     self.slot += 1;
                     let meta = reader.read_slot(slot, &mut self.key, &mut self.value);
-                    if meta.is_some_and(|meta| meta.kind == SlotKind::Live) {
+                    let live = meta.filter(|meta| meta.kind == SlotKind::Live);
+                    if live.is_some_and(|meta| !self.table.is_over(&meta)) {
                         return Ok(Some((&self.key, &self.value)));
                     }
                 }

@@ -5,6 +5,7 @@ mod batch;
 mod cask;
 mod conditional;
 mod error;
+mod expiry;
 mod fixed_map;
 mod iter;
 mod options;
@@ -20,6 +21,7 @@ mod write;
 pub use batch::{Batch, BatchTable};
 pub use cask::{CaskIter, CaskOptions, CaskTable};
 pub use error::{Error, Result};
+pub use expiry::Expiry;
 pub use fixed_map::{FixedKey, FixedMap, FixedMapIter, FixedValue};
 pub use iter::Iter;
 pub use options::{

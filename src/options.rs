@@ -349,7 +349,7 @@ impl TableOptions {
         self
     }
 
-    /// Reserves a deadline in each slot (8 bytes), for expiry.
+    /// Reserves a deadline in each slot (8 bytes), for values that vanish: [`WriteOptions::ttl`]. Default: false.
     #[must_use]
     pub const fn deadlines(mut self, yes: bool) -> Self {
         self.deadlines = yes;
@@ -415,15 +415,16 @@ impl WriteOptions {
         self
     }
 
-    /// Has the value of a cask table vanish so long after it is written, in whole milliseconds. At once, for every read; its space is given
-    /// back later. A put without this lets the value stay.
+    /// Has the value vanish so long after it is written, in whole milliseconds. At once, for every read; its space is given back
+    /// later. A put without this lets the value stay. For cask tables, and fixed tables that were created with
+    /// [`TableOptions::deadlines`].
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.vanish = Some(Vanish::After(ttl));
         self
     }
 
-    /// Has the value of a cask table vanish at this time, in milliseconds since 1970.
+    /// Has the value vanish at this time, in milliseconds since 1970; otherwise as [`WriteOptions::ttl`].
     #[must_use]
     pub const fn deadline_ms(mut self, deadline_ms: u64) -> Self {
         self.vanish = Some(Vanish::At(deadline_ms));

@@ -1,17 +1,21 @@
 //! One shard at run time: its log, the tables behind its lock, its upkeep.
 
 mod checkpoint;
+mod deadlines;
+mod expiry;
 mod scrub;
 mod upkeep;
 mod worker;
 
+pub(crate) use deadlines::{Deadlines, SlotPlace};
+pub(crate) use expiry::{DUE, EXPIRE_AT_ONCE, Taken};
 pub use scrub::ScrubReport;
 pub(crate) use worker::Worker;
 
-use crate::cask::{Expiry, Shelf, Usage};
+use crate::cask::{Shelf, Usage};
 use crate::error::{Error, Result};
 use parking_lot::{Condvar, Mutex};
-use slotcask_cask::Keydir;
+use slotcask_cask::{Keydir, Location};
 use slotcask_fixed::FixedTable;
 use slotcask_format::history::History;
 use slotcask_format::manifest::{TableCheckpoint, TableState};
@@ -46,7 +50,11 @@ pub(crate) struct ShardState {
     /// What of each file is of use to them.
     pub usage: Usage,
     /// Which of their records vanish when.
-    pub expiry: Expiry,
+    pub expiry: Deadlines<Location>,
+    /// Which slots of fixed tables vanish when.
+    pub slot_expiry: Deadlines<SlotPlace>,
+    /// How many of them there were when stale ones were last forgotten.
+    pub slot_expiry_kept: usize,
 }
 
 /// One table in the catalogue of a shard.
@@ -91,6 +99,8 @@ pub(crate) struct Shard {
     pub bell: Bell,
     /// A future waits for a flush.
     pub flush_asked: AtomicBool,
+    /// The last round left deadlines for the next one.
+    pub expire_more: AtomicBool,
     pub closed: AtomicBool,
     /// The store is being closed: what takes long and can be left is left.
     pub stopping: AtomicBool,

@@ -75,7 +75,7 @@ pub struct ShardStats {
     pub deletes: u64,
     /// Batches.
     pub batches: u64,
-    /// Keys of cask tables that were taken out because their deadline had passed.
+    /// Keys that were taken out because their deadline had passed.
     pub expired: u64,
     /// Files that hold records of cask tables, segments of the log included.
     pub cask_files: u64,
@@ -127,7 +127,8 @@ impl Stats {
                         state.usage.all().fold((0, 0, 0), |(files, live, bytes), (_, used)| {
                             (files + 1, live + used.live_bytes, bytes + used.bytes)
                         });
-                    (state.counters, data, state.expiry.memory_bytes())
+                    let deadlines = state.expiry.memory_bytes() + state.slot_expiry.memory_bytes();
+                    (state.counters, data, deadlines)
                 };
                 ShardStats {
                     shard: shard.id(),

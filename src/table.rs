@@ -44,7 +44,7 @@ impl Table {
         self.shared.info()
     }
 
-    /// Number of keys. Exact when nobody writes.
+    /// Number of keys, those included whose deadline has passed and that were not reclaimed yet. Exact when nobody writes.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.shared.len()
@@ -145,7 +145,8 @@ impl Table {
         self.check_value(out)?;
         self.check_readable()?;
         let route = self.route(key);
-        Ok(self.reader(route.shard).get(route.hash, key, out).is_some())
+        let found = self.reader(route.shard).get(route.hash, key, out);
+        Ok(found.is_some_and(|(_, meta)| !self.is_over(&meta)))
     }
 
     /// The value of `key`, once it is durable: what this answers no crash undoes. A key that is missing is missing durably.
@@ -159,6 +160,7 @@ impl Table {
         self.check_readable()?;
         let route = self.route(key);
         let seen = self.reader(route.shard).get(route.hash, key, &mut value);
+        let seen = seen.filter(|(_, meta)| !self.is_over(meta));
         self.wait_for_seen(route.shard, seen.map(|(_, meta)| meta))?;
         Ok(seen.map(|_| value))
     }
@@ -190,7 +192,8 @@ impl Table {
             for (key, route) in keys.iter().zip(routes) {
                 let mut value = vec![0; self.shared.layout.value_len];
                 let found = self.reader(route.shard).get(route.hash, key.as_ref(), &mut value);
-                values.push(found.map(|_| value));
+                let live = found.is_some_and(|(_, meta)| !self.is_over(&meta));
+                values.push(live.then_some(value));
             }
         }
         Ok(values)
@@ -216,7 +219,8 @@ impl Table {
         self.check_key(key)?;
         self.check_readable()?;
         let route = self.route(key);
-        Ok(self.reader(route.shard).contains(route.hash, key).is_some())
+        let found = self.reader(route.shard).contains(route.hash, key);
+        Ok(found.is_some_and(|meta| !self.is_over(&meta)))
     }
 
     /// All keys and values, shard by shard, in no order. Weakly consistent: each pair was there at some moment of the iteration;

@@ -33,7 +33,7 @@ pub(crate) enum Obstacle {
 }
 
 impl Table {
-    /// Stores `value` under `key`, replacing what was there.
+    /// Stores `value` under `key`, replacing what was there, its deadline included.
     ///
     /// # Errors
     /// [`Error::KeyLength`], [`Error::ValueLength`], [`Error::DiskFull`], [`Error::SlotsExhausted`], [`Error::Poisoned`],
@@ -45,7 +45,8 @@ impl Table {
     /// As [`Table::put`], with options.
     ///
     /// # Errors
-    /// As [`Table::put`], and [`Error::TimedOut`].
+    /// As [`Table::put`], and [`Error::TimedOut`]; [`Error::Deadline`] when the time to live is zero, in the past or beyond what fits,
+    /// [`Error::Options`] when there is one and the table has no room for deadlines.
     pub fn put_with(
         &self,
         key: impl AsRef<[u8]>,
@@ -53,9 +54,9 @@ impl Table {
         options: &WriteOptions,
     ) -> Result<()> {
         let (key, value) = (key.as_ref(), value.as_ref());
-        self.check_stays(options)?;
+        let vanishes_ms = self.deadline_ms(options)?;
         let deadline = self.deadline(options);
-        let (shard, sequence) = self.put_accept(key, value, deadline, true)?;
+        let (shard, sequence) = self.put_accept(key, value, vanishes_ms, deadline, true)?;
         self.finish(shard, sequence, options, deadline)
     }
 
@@ -65,7 +66,7 @@ impl Table {
     /// # Errors
     /// As [`Table::put`].
     pub fn write(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Ticket> {
-        let (shard, sequence) = self.put_accept(key.as_ref(), value.as_ref(), None, true)?;
+        let (shard, sequence) = self.put_accept(key.as_ref(), value.as_ref(), 0, None, true)?;
         Ok(Ticket::new(self.store.shards[shard].clone(), sequence))
     }
 
@@ -74,7 +75,7 @@ impl Table {
     /// # Errors
     /// As [`Table::put`], and [`Error::WouldBlock`].
     pub fn try_write(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Ticket> {
-        let (shard, sequence) = self.put_accept(key.as_ref(), value.as_ref(), None, false)?;
+        let (shard, sequence) = self.put_accept(key.as_ref(), value.as_ref(), 0, None, false)?;
         Ok(Ticket::new(self.store.shards[shard].clone(), sequence))
     }
 
@@ -118,13 +119,13 @@ impl Table {
     /// As [`Table::put_many`], with options.
     ///
     /// # Errors
-    /// As [`Table::put_many`], and [`Error::TimedOut`].
+    /// As [`Table::put_many`], and as [`Table::put_with`].
     pub fn put_many_with<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
         pairs: &[(K, V)],
         options: &WriteOptions,
     ) -> Result<()> {
-        self.check_stays(options)?;
+        let vanishes_ms = self.deadline_ms(options)?;
         for (key, value) in pairs {
             self.check_key(key.as_ref())?;
             self.check_value(value.as_ref())?;
@@ -144,7 +145,8 @@ impl Table {
             for at in 0..group.len() {
                 if !done[at] {
                     let shard = routes[at].shard;
-                    last[shard] = Some(self.put_group(shard, group, routes, &mut done, deadline)?);
+                    let times = (vanishes_ms, deadline);
+                    last[shard] = Some(self.put_group(shard, group, routes, &mut done, times)?);
                 }
             }
         }
@@ -163,7 +165,7 @@ impl Table {
         group: &[(K, V)],
         routes: &[Route],
         done: &mut [bool; GROUP],
-        deadline: Option<Duration>,
+        (vanishes_ms, deadline): (u64, Option<Duration>),
     ) -> Result<u64> {
         let shard = &self.store.shards[shard_at];
         let mut sequence = 0;
@@ -175,8 +177,8 @@ impl Table {
                     if done[at] || routes[at].shard != shard_at {
                         continue;
                     }
-                    match self.put_locked(&mut guard, routes[at].hash, key.as_ref(), value.as_ref())
-                    {
+                    let (hash, key, value) = (routes[at].hash, key.as_ref(), value.as_ref());
+                    match self.put_or_put_until(&mut guard, hash, key, value, vanishes_ms) {
                         Ok(given) => {
                             sequence = given;
                             done[at] = true;
@@ -200,17 +202,6 @@ impl Table {
         }
     }
 
-    /// Values of fixed tables do not vanish.
-    #[inline]
-    fn check_stays(&self, options: &WriteOptions) -> Result<()> {
-        if options.vanish.is_none() {
-            return Ok(());
-        }
-        let reason =
-            format!("values of the fixed table {:?} do not vanish; use a cask table", self.name());
-        Err(Error::Options { option: "ttl", reason })
-    }
-
     /// When this call has to be over, in the time of the store's clock.
     pub(crate) fn deadline(&self, options: &WriteOptions) -> Option<Duration> {
         options.timeout.map(|timeout| self.store.env.clock.monotonic().saturating_add(timeout))
@@ -232,6 +223,7 @@ impl Table {
         &self,
         key: &[u8],
         value: &[u8],
+        vanishes_ms: u64,
         deadline: Option<Duration>,
         may_wait: bool,
     ) -> Result<(usize, u64)> {
@@ -245,7 +237,7 @@ impl Table {
         loop {
             let outcome = {
                 let mut guard = shard.lock();
-                self.put_locked(&mut guard, route.hash, key, value)
+                self.put_or_put_until(&mut guard, route.hash, key, value, vanishes_ms)
             };
             match outcome {
                 Ok(sequence) => {
@@ -260,6 +252,23 @@ impl Table {
                 }
                 Err(obstacle) => self.store.overcome(shard, obstacle, deadline)?,
             }
+        }
+    }
+
+    /// Stores a pair under the lock; it stays when `vanishes_ms` is 0.
+    #[inline]
+    fn put_or_put_until(
+        &self,
+        guard: &mut Guard<'_, ShardState>,
+        hash: u64,
+        key: &[u8],
+        value: &[u8],
+        vanishes_ms: u64,
+    ) -> std::result::Result<u64, Obstacle> {
+        if vanishes_ms == 0 {
+            self.put_locked(guard, hash, key, value)
+        } else {
+            self.put_until(guard, hash, key, value, vanishes_ms)
         }
     }
 
@@ -420,7 +429,10 @@ impl Table {
         hash: u64,
         key: &[u8],
     ) -> std::result::Result<Option<u64>, Obstacle> {
-        let Some((slot, _)) = self.table_of(guard)?.find(hash, key) else { return Ok(None) };
+        let found = self.table_of(guard)?.find(hash, key);
+        let Some((slot, _)) = found.filter(|(_, meta)| !self.is_over(meta)) else {
+            return Ok(None);
+        };
         // Deletes give space back: they may use the last segment.
         self.reserve(guard, record_size(0, key.len(), 0), Urgency::Reserve)?;
         Ok(Some(self.delete_reserved(guard, hash, key, slot, 0)))

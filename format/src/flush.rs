@@ -49,7 +49,7 @@ layout! {
         durable_sequence: U64 = "watermark: highest sequence known to be durable",
         manifest_sequence: U64 = "highest manifest record known to be durable",
         previous: U64 = "checksum of the flush header before this one",
-        time_floor_ms: U64 = "wall clock of the writer, milliseconds since 1970, never going back",
+        time_floor_ms: U64 = "time of the writer, by which values vanish: milliseconds since 1970, never going back",
     }
 }
 

@@ -174,7 +174,7 @@ pub struct ManifestState {
     pub durable_sequence: u64,
     /// Highest generation ever given to a segment.
     pub generation_last: u64,
-    /// Wall clock, milliseconds since 1970, never going back.
+    /// Time by which values vanish, milliseconds since 1970, never going back.
     pub time_floor_ms: u64,
     /// Newest epoch of the shard.
     pub epoch: u32,

@@ -28,6 +28,9 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("checkpoint_skips_last_page", "a checkpoint forgets its last page"),
     // That redo compares sequences is no mutant: it goes in order, so the newest record would win all the same.
     ("redo_forgets_deletes", "redo passes over deletes"),
+    ("redo_forgets_deadlines", "redo lets values stay that were to vanish"),
+    ("deadline_not_cleared", "clearing a deadline writes nothing"),
+    ("expired_is_visible", "a value whose deadline has passed is read until it is taken out"),
     ("accept_bad_slot", "a slot with a bad checksum counts as free, its page as good"),
     ("ignore_page_map", "pages are not compared with the page map"),
     ("map_in_place", "a map block overwrites its committed copy"),

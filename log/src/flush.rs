@@ -101,7 +101,7 @@ impl<S> ShardLog<S> {
 
     fn write_flush(&self, flight: &Flight) -> Result<(), IoError> {
         let mut chain = self.chain.lock();
-        chain.time_floor_ms = chain.time_floor_ms.max(self.env.clock.wall_ms());
+        chain.time_floor_ms = chain.time_floor_ms.max(self.now_ms());
         let seed = flush_seed(self.ident.store, self.ident.shard, flight.generation);
         let watermark = self.durable();
         let mut header = FlushHeader {

@@ -264,7 +264,7 @@ impl<S> ShardLog<S> {
         state.redo_sequence = redo_sequence;
         state.checkpoint += 1;
         state.durable_sequence = self.durable();
-        state.time_floor_ms = state.time_floor_ms.max(self.env.clock.wall_ms());
+        state.time_floor_ms = state.time_floor_ms.max(self.now_ms());
         let (floor, first) = {
             let guard = self.lock();
             state.epoch = guard.epoch();

@@ -21,6 +21,9 @@ use std::time::Duration;
 /// Has the shard's thread look for work.
 type Kick = Box<dyn Fn() + Send + Sync>;
 
+/// Says what time it is, milliseconds since 1970.
+type Time = Box<dyn Fn() -> u64 + Send + Sync>;
+
 /// The log of one shard with the shard lock and the state `S` behind it. All methods may be called from any thread.
 pub struct ShardLog<S> {
     pub(crate) env: Env,
@@ -38,6 +41,7 @@ pub struct ShardLog<S> {
     /// Set once for each flush's worth of log that is placed while the log is rather full.
     pub(crate) pace_due: AtomicBool,
     pub(crate) kick: OnceLock<Kick>,
+    pub(crate) time: OnceLock<Time>,
     pub(crate) files: Arc<Files>,
 }
 
@@ -188,6 +192,16 @@ impl<S> ShardLog<S> {
     /// Sets what has the shard's thread look for work. Once.
     pub fn set_kick(&self, kick: impl Fn() + Send + Sync + 'static) {
         let _ = self.kick.set(Box::new(kick));
+    }
+
+    /// Sets the time by which values vanish, milliseconds since 1970: flushes and checkpoints record how far it has come. Once;
+    /// until then it is the wall clock, which may jump.
+    pub fn set_time(&self, now_ms: impl Fn() -> u64 + Send + Sync + 'static) {
+        let _ = self.time.set(Box::new(now_ms));
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.time.get().map_or_else(|| self.env.clock.wall_ms(), |now_ms| now_ms())
     }
 
     /// Has the shard's thread look for work.

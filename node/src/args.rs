@@ -1,7 +1,7 @@
 //! The command line: what is common to all verbs.
 
 use crate::commands::{
-    bench, check, create, del, dump, export, get, load, merge, put, repair, scan, stat,
+    bench, check, create, del, dump, export, get, load, merge, put, repair, scan, stat, ttl,
 };
 use clap::{Args, Parser, Subcommand};
 use std::time::Duration;
@@ -78,6 +78,8 @@ pub enum Command {
     Put(put::PutArgs),
     /// Print the value of one key
     Get(get::GetArgs),
+    /// Show, set or clear the time to live of one row
+    Ttl(ttl::TtlArgs),
     /// Delete one row
     Del(del::DelArgs),
     /// Print rows of a table

@@ -127,7 +127,13 @@ fn meaning(error: &Error) -> (Exit, &'static str) {
             Exit::Usage,
             "`slotcask stat DIR` shows the longest keys and values; a value has to fit a segment of the log (--log-size at creation)",
         ),
-        Error::Deadline { .. } => (Exit::Usage, "give a --ttl of at least 1ms"),
+        Error::Deadline { .. } => {
+            (Exit::Usage, "give a time of at least 1ms, or one that has not passed")
+        }
+        Error::Options { option: "ttl", .. } => (
+            Exit::Usage,
+            "load the rows into a table made with `slotcask create DIR --table NAME .. --expiry`, or into a cask table",
+        ),
         Error::TableKind { .. } => (Exit::Usage, "`slotcask stat DIR` shows the kinds of tables"),
         Error::SchemaMismatch { .. } => {
             (Exit::Usage, "`slotcask stat DIR` shows the tables as they were created")

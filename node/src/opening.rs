@@ -1,7 +1,7 @@
 //! Opening stores and tables for the verbs.
 
 use crate::errors::Failure;
-use slotcask::{CaskTable, Error, Options, Store, Table, WriteOptions};
+use slotcask::{CaskTable, Error, Expiry, Options, Store, Table, WriteOptions};
 use slotcask_io::{Env, OsOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -135,6 +135,33 @@ impl AnyTable {
         }
     }
 
+    /// When the value of a key vanishes.
+    ///
+    /// # Errors
+    /// As the table says.
+    pub fn expiry(&self, key: &[u8]) -> Result<Option<Expiry>, Error> {
+        match self {
+            Self::Fixed(table) => table.expiry(key),
+            Self::Cask(table) => table.expiry(key),
+        }
+    }
+
+    /// Has the value of a key vanish, or stay; tells whether there is one.
+    ///
+    /// # Errors
+    /// As the table says.
+    pub fn set_expiry(&self, key: &[u8], vanish: Vanish) -> Result<bool, Error> {
+        let before = match (self, vanish) {
+            (Self::Fixed(table), Vanish::In(ttl)) => table.expire_in(key, ttl),
+            (Self::Cask(table), Vanish::In(ttl)) => table.expire_in(key, ttl),
+            (Self::Fixed(table), Vanish::At(deadline_ms)) => table.expire_at(key, deadline_ms),
+            (Self::Cask(table), Vanish::At(deadline_ms)) => table.expire_at(key, deadline_ms),
+            (Self::Fixed(table), Vanish::Never) => table.persist(key),
+            (Self::Cask(table), Vanish::Never) => table.persist(key),
+        };
+        Ok(before?.is_some())
+    }
+
     /// Stores many pairs.
     ///
     /// # Errors
@@ -168,6 +195,17 @@ impl AnyTable {
             Self::Cask(table) => Box::new(table.iter()),
         }
     }
+}
+
+/// When a value is to vanish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vanish {
+    /// After this time.
+    In(Duration),
+    /// At this time, milliseconds since 1970.
+    At(u64),
+    /// It stays.
+    Never,
 }
 
 /// A pair, or why it could not be read.

@@ -42,6 +42,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Create(args) => commands::create::run(args, output),
         Command::Put(args) => commands::put::run(args, output),
         Command::Get(args) => commands::get::run(args, output),
+        Command::Ttl(args) => commands::ttl::run(args, output),
         Command::Del(args) => commands::del::run(args, output),
         Command::Scan(args) => commands::scan::run(args, output),
         Command::Load(args) => commands::load::run(args, output),

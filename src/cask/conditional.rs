@@ -8,6 +8,7 @@ use crate::cask::read::Found;
 use crate::cask::shared::{CaskRoute, CaskTable};
 use crate::cask::write::{Pair, reserve};
 use crate::error::Result;
+use crate::expiry::Expiry;
 use crate::options::WriteOptions;
 use crate::shard::ShardState;
 use crate::store::UpdateMark;
@@ -113,6 +114,20 @@ impl CaskTable {
         }
     }
 
+    /// Gives the value of a key a deadline, or none. Answers with what held before.
+    pub(super) fn redate(&self, key: &[u8], deadline_ms: Option<u64>) -> Result<Option<Expiry>> {
+        self.decide(key, |table, guard, route, found| {
+            let Some(found) = found else { return Ok(Outcome::Saw(None, guard.last_sequence())) };
+            let record = &found.record;
+            let before = Some(table.expiry_of(found));
+            if record.deadline_ms() == deadline_ms {
+                return Ok(Outcome::Saw(before, record.sequence()));
+            }
+            let pair = Pair { key, value: record.value(), deadline_ms };
+            Ok(Outcome::Wrote(before, table.put_locked(guard, route, &pair)?))
+        })
+    }
+
     fn decide<T>(
         &self,
         key: &[u8],
@@ -137,8 +152,9 @@ impl CaskTable {
                     // Somebody was faster: over again with what is there now.
                     continue;
                 }
-                self.check_locked(&mut guard)
-                    .and_then(|()| decide(self, &mut guard, route, found.as_ref()))
+                // Its time may have come since it was read.
+                let found = found.as_ref().filter(|found| !self.is_over(found));
+                self.check_locked(&mut guard).and_then(|()| decide(self, &mut guard, route, found))
             };
             match outcome {
                 Ok(Outcome::Wrote(answer, sequence) | Outcome::Saw(answer, sequence)) => {

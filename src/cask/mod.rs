@@ -10,6 +10,7 @@ mod read;
 mod recover;
 mod shared;
 mod shelf;
+mod ttl;
 mod usage;
 mod write;
 
@@ -18,7 +19,6 @@ pub use options::CaskOptions;
 pub use shared::CaskTable;
 
 pub(crate) use batch::CaskOperation;
-pub(crate) use expiry::Expiry;
 pub(crate) use recover::{CaskRedo, apply, forget};
 pub(crate) use shared::CaskShared;
 pub(crate) use shelf::Shelf;

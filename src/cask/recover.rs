@@ -1,8 +1,9 @@
 //! Recovery of cask tables: keydirs from hints, then the log on top of them.
 
+use crate::cask::Usage;
 use crate::cask::usage::FileUse;
-use crate::cask::{Expiry, Usage};
 use crate::error::{Error, Result};
+use crate::shard::Deadlines;
 use slotcask_cask::{CaskIdent, KeyHash, Keydir, Location};
 use slotcask_format::hint::HintTables;
 use slotcask_format::manifest::{DataFileState, ManifestState};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 pub(crate) struct CaskRedo {
     pub keydirs: BTreeMap<u32, Arc<Keydir>>,
     pub usage: Usage,
-    pub expiry: Expiry,
+    pub expiry: Deadlines<Location>,
     pub files: Vec<(DataFileState, Arc<dyn File>)>,
     /// Hints that were missing or damaged, to be written when the shard is written to.
     pub rebuilt: Vec<(DataFileState, HintTables)>,
@@ -42,7 +43,8 @@ impl CaskRedo {
             .collect();
         let loaded = slotcask_cask::load(env, ident, &manifest.data, &tables, hash_seed, history)
             .map_err(|error| Error::of_cask(error, u32::from(ident.shard)))?;
-        let mut redo = Self { hash_seed, rebuilt: loaded.rebuilt, ..Self::default() };
+        let expiry = Deadlines::new(env.clock.wall_ms());
+        let mut redo = Self { hash_seed, rebuilt: loaded.rebuilt, expiry, ..Self::default() };
         for (table, keydir) in loaded.keydirs {
             redo.keydirs.insert(table, Arc::new(keydir));
         }
@@ -97,7 +99,7 @@ impl CaskRedo {
 pub(crate) fn apply(
     keydir: &Keydir,
     usage: &mut Usage,
-    expiry: &mut Expiry,
+    expiry: &mut Deadlines<Location>,
     hash_seed: u64,
     record: &Record<'_>,
     (generation, offset): (u64, u64),

@@ -121,19 +121,23 @@ impl Shard {
 
     /// Brings the log below its limit: every opening adds a segment, and one that is never written to takes no checkpoint.
     pub(crate) fn trim_log(&self) -> Result<()> {
-        let mut upkeep = self.upkeep.lock();
+        self.trim_log_held(&mut self.upkeep.lock())
+    }
+
+    /// As [`Shard::trim_log`], with the upkeep lock held.
+    pub(crate) fn trim_log_held(&self, upkeep: &mut Upkeep) -> Result<()> {
         // A segment leaves the log when it lies before the older of the last two checkpoints.
         for _ in 0..2 {
             if !self.log.is_at_limit() {
                 return Ok(());
             }
-            self.checkpoint(&mut upkeep, &mut || {})?;
+            self.checkpoint(upkeep, &mut || {})?;
         }
         Ok(())
     }
 
     /// True when something was appended since the last checkpoint.
-    fn checkpoint_would_free(&self, upkeep: &Upkeep) -> bool {
+    pub(crate) fn checkpoint_would_free(&self, upkeep: &Upkeep) -> bool {
         self.lock().position() != upkeep.checkpoint_position
     }
 
@@ -215,8 +219,8 @@ impl Shard {
             let _ = self.prepare();
             done = true;
         }
-        if idle {
-            done |= self.expire_due()?;
+        if self.expire_more.swap(false, Ordering::Relaxed) || idle {
+            done |= self.expire_due(&mut upkeep)?;
         }
         match self.merge_if_due() {
             Ok(merged) => done |= merged,

@@ -312,10 +312,13 @@ fn assemble(
         .into_iter()
         .enumerate()
         .filter_map(|(number, shard)| {
+            let log = shard.log?;
+            let (clock, time) = (env.clone(), timer.clone());
+            log.set_time(move || time.now_ms(&clock));
             Some(Arc::new(Shard {
                 number: number as u8,
                 env: env.clone(),
-                log: shard.log?,
+                log,
                 options: ShardOptions {
                     flush_interval: options.flush_interval,
                     background: options.background,
@@ -326,6 +329,7 @@ fn assemble(
                 figures: Mutex::default(),
                 bell: crate::shard::Bell::default(),
                 flush_asked: AtomicBool::new(false),
+                expire_more: AtomicBool::new(false),
                 closed: AtomicBool::new(false),
                 stopping: AtomicBool::new(false),
                 shelf: shard.shelf,

@@ -3,7 +3,7 @@
 use crate::cask::{CaskRedo, Shelf};
 use crate::error::{Error, Result};
 use crate::report::ShardRecovery;
-use crate::shard::{CatalogueEntry, ShardState};
+use crate::shard::{CatalogueEntry, Deadlines, ShardState};
 use parking_lot::Mutex;
 use slotcask_cask::{Cache, CaskIdent, Keydir};
 use slotcask_fixed::{
@@ -456,6 +456,7 @@ impl<'a> Redo<'a> {
             expiry: self.cask.expiry,
             ..ShardState::default()
         };
+        state.slot_expiry = Deadlines::new(self.context.env.clock.wall_ms());
         let seed = self.context.hash_seed;
         let history = &self.context.history;
         for (id, loading) in self.loadings {
@@ -470,6 +471,7 @@ impl<'a> Redo<'a> {
             report.pages_restored += u64::from(found.pages_overlaid);
             report.headers_damaged += u64::from(found.headers_damaged);
             state.set_table(id, Some(table));
+            state.list_deadlines(id);
         }
         Ok(state)
     }

@@ -185,6 +185,7 @@ impl Opening {
             fill: AtomicU32::new(0),
             pace_due: AtomicBool::new(false),
             kick: OnceLock::new(),
+            time: OnceLock::new(),
             files: Arc::new(files),
         };
         log.note_fill(&log.locked.lock().writer);

@@ -18,6 +18,7 @@ Examples:
   slotcask create db --shards 2 --log-size 64M
   slotcask create db --table users --key-len 16 --value-len 100
   slotcask create db --table pages --kind cask
+  slotcask create db --table sessions --key-len 16 --value-len 64 --expiry
   slotcask create db --table locks --key-len 8 --value-len 8 --pinned 0 --slot-count-max 10000";
 
 /// Arguments of `create`.
@@ -68,6 +69,9 @@ pub struct ShapeArgs {
     /// Most rows that the new table holds
     #[arg(long, value_name = "N", requires = "key_len")]
     slot_count_max: Option<u32>,
+    /// Values of the new table may vanish (put --ttl): 8 bytes more a row; cask tables need no such room
+    #[arg(long)]
+    expiry: bool,
 }
 
 /// Kinds of tables.
@@ -125,7 +129,7 @@ impl ShapeArgs {
         if let Some(count) = self.slot_count_max {
             options = options.slot_count_max(count);
         }
-        Some(options)
+        Some(options.deadlines(self.expiry))
     }
 }
 

@@ -13,3 +13,4 @@ pub mod put;
 pub mod repair;
 pub mod scan;
 pub mod stat;
+pub mod ttl;

@@ -31,7 +31,7 @@ pub struct PutArgs {
     /// Fill a shorter key or value with zeros
     #[arg(long)]
     pad: bool,
-    /// In a cask table: the value vanishes after this time, such as 500ms, 30s, 10m, 24h or 7d
+    /// The value vanishes after this time, such as 500ms, 30s, 10m, 24h or 7d; in cask tables, and in tables created with --expiry
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     ttl: Option<Duration>,
 }

@@ -2,9 +2,9 @@
 
 use crate::common::slotcask;
 
-const VERBS: [&str; 12] = [
-    "create", "put", "get", "del", "scan", "load", "export", "stat", "check", "dump", "repair",
-    "bench",
+const VERBS: [&str; 14] = [
+    "create", "put", "get", "ttl", "del", "scan", "load", "export", "merge", "stat", "check",
+    "dump", "repair", "bench",
 ];
 
 #[test]

@@ -20,3 +20,4 @@ mod killed_load;
 mod lengths;
 mod read_only_directory;
 mod round_trip;
+mod ttl;

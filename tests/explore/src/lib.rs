@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod catalogue;
+pub mod contents;
 pub mod crash;
 pub mod damage;
 pub mod io_error;

@@ -1,10 +1,9 @@
 //! A life of a store on the simulated disk: a string of operations, run until it ends or the power fails.
 
 use crate::model::{Model, State, value};
-use crate::verdict::Refused;
 use slotcask::{
-    CaskOptions, Durability, Error, Options, Result, Store, Table, TableInfo, TableKind,
-    TableOptions, WriteOptions,
+    CaskOptions, CaskTable, Durability, Error, Options, Result, Store, Table, TableOptions,
+    WriteOptions,
 };
 use slotcask_io::sim::{SimClock, env_of};
 use slotcask_io::{Env, SimDisk};
@@ -23,6 +22,8 @@ pub enum Op {
     Delete,
     /// An atomic batch over both tables, durable when acknowledged.
     Batch,
+    /// A key of table `a` whose deadline passes, is set, or is cleared.
+    Expire,
     /// Everything durable.
     Sync,
     /// A checkpoint.
@@ -49,7 +50,7 @@ pub enum Op {
     CaskFill,
     /// An atomic batch over tables `a` and `c`, durable when acknowledged.
     CaskBatch,
-    /// A key of table `c` whose deadline passes.
+    /// A key of table `c` whose deadline passes, is set, or is cleared.
     CaskExpire,
     /// A fresh segment, and what is in the others leaves the log: it becomes data files, or is evacuated.
     Seal,
@@ -112,10 +113,11 @@ pub const OPS: [Op; 10] = [
     Op::Reopen,
 ];
 /// All of them, for random lives.
-pub const ALL: [Op; 12] = [
+pub const ALL: [Op; 13] = [
     Op::Put,
     Op::Overwrite,
     Op::Delete,
+    Op::Expire,
     Op::Batch,
     Op::Sync,
     Op::Checkpoint,
@@ -182,7 +184,7 @@ impl Life {
     /// The store's.
     pub fn furnish(&mut self, model: &mut Model, cask: bool) -> Result<()> {
         model.accept(|state| state.a = Some(BTreeMap::new()));
-        self.store()?.create_table("a", TableOptions::fixed(8, A_VALUE))?;
+        self.store()?.create_table("a", TableOptions::fixed(8, A_VALUE).deadlines(true))?;
         model.acknowledge();
         model.accept(|state| state.b = Some(BTreeMap::new()));
         self.store()?.create_table("b", TableOptions::fixed(5, B_VALUE))?;
@@ -225,17 +227,46 @@ impl Life {
         table.write_delete(cask_key(key)).map(drop).inspect_err(|_| model.refuse())
     }
 
-    /// A value that vanishes. Verdicts are made when its time has come, so that the model never sees it.
-    fn cask_expire(&mut self, model: &mut Model) -> Result<()> {
+    /// A value of key 1 that vanishes, or would have. Verdicts are made when its time has come, so that the model never sees it.
+    fn expire(&mut self, model: &mut Model, name: &str) -> Result<()> {
         let n = self.number();
-        let table = self.store()?.open_cask("c")?;
-        model.accept(|state| {
-            map(state, "c").remove(&1);
-        });
-        let deadline = WriteOptions::new().ttl(Duration::from_millis(1));
-        let written = table.put_with(cask_key(1), value(n, cask_len(n)), &deadline);
-        self.clock.advance(Duration::from_secs(5));
-        written.inspect_err(|_| model.refuse())
+        let table = Expiring::open(self.store()?, name)?;
+        let ttl = |ms| WriteOptions::new().ttl(Duration::from_millis(ms));
+        match n % 3 {
+            0 => {
+                model.accept(|state| {
+                    map(state, name).remove(&1);
+                });
+                let written = table.put(n, &ttl(1));
+                self.clock.advance(Duration::from_secs(5));
+                written.inspect_err(|_| model.refuse())
+            }
+            1 => {
+                model.accept(|state| {
+                    map(state, name).insert(1, n);
+                });
+                table.put(n, &WriteOptions::new()).inspect_err(|_| model.refuse())?;
+                model.accept(|state| {
+                    map(state, name).remove(&1);
+                });
+                let written = table.expire_in(Duration::from_millis(1));
+                self.clock.advance(Duration::from_secs(5));
+                written.inspect_err(|_| model.refuse())
+            }
+            _ => {
+                model.accept(|state| {
+                    map(state, name).insert(1, n);
+                });
+                table.put(n, &ttl(1000)).inspect_err(|_| model.refuse())?;
+                let written = table.persist();
+                self.clock.advance(Duration::from_secs(5));
+                written.inspect_err(|_| {
+                    model.accept(|state| {
+                        map(state, name).remove(&1);
+                    });
+                })
+            }
+        }
     }
 
     fn cask_batch(&mut self, model: &mut Model, key: u64) -> Result<()> {
@@ -318,7 +349,8 @@ impl Life {
                 self.cask_put(model, 100 + at)
             }),
             Op::CaskBatch => self.cask_batch(model, fresh),
-            Op::CaskExpire => self.cask_expire(model),
+            Op::CaskExpire => self.expire(model, "c"),
+            Op::Expire => self.expire(model, "a"),
             Op::Seal => {
                 self.store()?.rotate()?;
                 for _ in 0..2 {
@@ -422,6 +454,45 @@ impl Life {
     }
 }
 
+/// Key 1 of a table whose values can vanish.
+enum Expiring {
+    Fixed(Table),
+    Cask(CaskTable),
+}
+
+impl Expiring {
+    fn open(store: &Store, name: &str) -> Result<Self> {
+        match name {
+            "c" => store.open_cask(name).map(Self::Cask),
+            _ => store.open_table(name).map(Self::Fixed),
+        }
+    }
+
+    fn put(&self, n: u64, options: &WriteOptions) -> Result<()> {
+        match self {
+            Self::Fixed(table) => {
+                let bytes = value(n, table.info().value_len);
+                table.put_with(key_bytes(table, 1), bytes, options)
+            }
+            Self::Cask(table) => table.put_with(cask_key(1), value(n, cask_len(n)), options),
+        }
+    }
+
+    fn expire_in(&self, ttl: Duration) -> Result<()> {
+        match self {
+            Self::Fixed(table) => table.expire_in(key_bytes(table, 1), ttl).map(drop),
+            Self::Cask(table) => table.expire_in(cask_key(1), ttl).map(drop),
+        }
+    }
+
+    fn persist(&self) -> Result<()> {
+        match self {
+            Self::Fixed(table) => table.persist(key_bytes(table, 1)).map(drop),
+            Self::Cask(table) => table.persist(cask_key(1)).map(drop),
+        }
+    }
+}
+
 fn map<'a>(state: &'a mut State, name: &str) -> &'a mut BTreeMap<u64, u64> {
     let table = match name {
         "a" => &mut state.a,
@@ -436,95 +507,11 @@ fn key_bytes(table: &Table, key: u64) -> Vec<u8> {
 }
 
 /// The key of table `c` that stands for a number.
-fn cask_key(key: u64) -> Vec<u8> {
+pub(crate) fn cask_key(key: u64) -> Vec<u8> {
     format!("{key}{}", "-".repeat(key as usize % 9)).into_bytes()
 }
 
 /// Length of the value of table `c` that stands for a number.
-fn cask_len(n: u64) -> usize {
+pub(crate) fn cask_len(n: u64) -> usize {
     if n.is_multiple_of(5) { 2000 } else { 24 + (n as usize * 37) % 200 }
-}
-
-fn cask_contents(store: &Store, name: &str) -> std::result::Result<BTreeMap<u64, u64>, Refused> {
-    let refused = |error: Error| match error {
-        error @ Error::Corrupt { .. } => Refused::Error(error.to_string()),
-        error => Refused::Contradiction(error.to_string()),
-    };
-    let table = store.open_cask(name).map_err(refused)?;
-    let mut found = BTreeMap::new();
-    for pair in table.iter() {
-        let (key, bytes) = pair.map_err(refused)?;
-        let contradiction = |what: &str| Refused::Contradiction(format!("{what} for key {key:?}"));
-        let text = String::from_utf8_lossy(&key);
-        let number: u64 =
-            text.trim_end_matches('-').parse().map_err(|_| contradiction("an unknown key"))?;
-        let n = u64::from_le_bytes(bytes[..8].try_into().expect("values have 8 bytes"));
-        if bytes != value(n, cask_len(n)) || key != cask_key(number) {
-            return Err(contradiction("a torn value"));
-        }
-        if table.get(&key).map_err(refused)?.as_deref() != Some(&bytes[..]) {
-            return Err(contradiction("get and iteration differ"));
-        }
-        if found.insert(number, n).is_some() {
-            return Err(contradiction("two values"));
-        }
-    }
-    // Keys whose deadline has passed may still be counted.
-    if (found.len() as u64) > table.len() {
-        let what =
-            format!("len of table {name} is {}, {} keys are there", table.len(), found.len());
-        return Err(Refused::Contradiction(what));
-    }
-    Ok(found)
-}
-
-/// What a store holds, read by iteration and by single gets.
-///
-/// # Errors
-/// Says what contradicts itself, or which error a read met.
-pub fn contents(store: &Store) -> std::result::Result<State, Refused> {
-    let mut state = State::default();
-    for info in store.tables().map_err(|error| Refused::Error(error.to_string()))? {
-        if info.kind == TableKind::Cask {
-            state.c = Some(cask_contents(store, &info.name)?);
-            continue;
-        }
-        let found = fixed_contents(store, &info).map_err(Refused::Contradiction)?;
-        *(if info.name == "a" { &mut state.a } else { &mut state.b }) = Some(found);
-    }
-    Ok(state)
-}
-
-fn fixed_contents(
-    store: &Store,
-    info: &TableInfo,
-) -> std::result::Result<BTreeMap<u64, u64>, String> {
-    {
-        let table = store.open_table(&info.name).map_err(|error| error.to_string())?;
-        let mut found = BTreeMap::new();
-        for pair in table.iter() {
-            let (key, bytes) = pair.map_err(|error| error.to_string())?;
-            let mut wide = [0; 8];
-            wide[..key.len()].copy_from_slice(&key);
-            let number = u64::from_le_bytes(bytes[..8].try_into().expect("values have 8 bytes"));
-            if bytes != value(number, info.value_len) {
-                return Err(format!("a torn value under {key:?} in table {}", info.name));
-            }
-            if table.get(&key).map_err(|error| error.to_string())?.as_deref() != Some(&bytes[..]) {
-                return Err(format!("get and iteration differ for {key:?} in table {}", info.name));
-            }
-            if found.insert(u64::from_le_bytes(wide), number).is_some() {
-                return Err(format!("key {key:?} stands twice in table {}", info.name));
-            }
-        }
-        if found.len() as u64 != table.len() {
-            return Err(format!(
-                "len of table {} is {}, {} keys are there",
-                info.name,
-                table.len(),
-                found.len()
-            ));
-        }
-        Ok(found)
-    }
 }

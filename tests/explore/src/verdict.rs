@@ -1,6 +1,7 @@
 //! Opening what a fault left, and judging it.
 
-use crate::life::{ROOT, contents, options};
+use crate::contents::contents;
+use crate::life::{ROOT, options};
 use crate::model::{Model, State};
 use slotcask::{RecoveryReport, Store};
 use slotcask_io::sim::{SimClock, env_of};
