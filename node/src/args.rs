@@ -1,7 +1,7 @@
 //! The command line: what is common to all verbs.
 
 use crate::commands::{
-    bench, check, create, del, dump, export, get, load, merge, put, repair, scan, stat,
+    bench, check, completions, create, del, dump, export, get, load, merge, put, repair, scan, stat,
 };
 use clap::{Args, Parser, Subcommand};
 use std::time::Duration;
@@ -82,9 +82,9 @@ pub enum Command {
     Del(del::DelArgs),
     /// Print rows of a table
     Scan(scan::ScanArgs),
-    /// Write the lines of a file into a table
+    /// Write the rows of a file (TSV, CSV, NDJSON) into a table
     Load(load::LoadArgs),
-    /// Write all rows of a table as lines
+    /// Write all rows of a table as TSV, CSV or NDJSON
     Export(export::ExportArgs),
     /// Give the space of dead records of cask tables back
     Merge(merge::MergeArgs),
@@ -98,6 +98,8 @@ pub enum Command {
     Repair(repair::RepairArgs),
     /// Measure throughput and latency of this machine and directory
     Bench(bench::BenchArgs),
+    /// Print the completions of a shell
+    Completions(completions::CompletionsArgs),
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Dump(args) => commands::dump::run(args, output),
         Command::Repair(args) => commands::repair::run(args, output),
         Command::Bench(args) => commands::bench::run(args, output),
+        Command::Completions(args) => commands::completions::run(args, output),
     }
 }
 
@@ -96,7 +97,8 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn complain(what: &str, help: &str) {
+/// One line that says what, and one that says what to do, on standard error.
+pub fn complain(what: &str, help: &str) {
     let mut stderr = std::io::stderr().lock();
     // A failure to complain cannot be complained about.
     let _ = writeln!(stderr, "slotcask: {}", one_line(what));

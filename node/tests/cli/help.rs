@@ -2,9 +2,21 @@
 
 use crate::common::slotcask;
 
-const VERBS: [&str; 12] = [
-    "create", "put", "get", "del", "scan", "load", "export", "stat", "check", "dump", "repair",
+const VERBS: [&str; 14] = [
+    "create",
+    "put",
+    "get",
+    "del",
+    "scan",
+    "load",
+    "export",
+    "merge",
+    "stat",
+    "check",
+    "dump",
+    "repair",
     "bench",
+    "completions",
 ];
 
 #[test]
