@@ -57,6 +57,7 @@ pub struct Global {
         value_name = "SECONDS",
         default_value = "2",
         value_parser = parse_wait,
+        allow_negative_numbers = true,
         help_heading = "Common options"
     )]
     pub wait: Duration,

@@ -24,7 +24,8 @@ where bytes are not UTF-8, or always with --hex; ttl_ms, the milliseconds that a
 cask table has a time to live. The other formats leave that out, and say so.
 
 Whatever the bytes, `load` reads back exactly what export wrote (of tsv with --escaped). \
-Rows come in no particular order. A file is complete and synced when the exit code is 0.
+Rows come in no particular order. \
+The store is held while its rows are written: to load them into the same store, go by a file. A file is complete and synced when the exit code is 0.
 
 Examples:
   slotcask export db users --unpad > users.tsv

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Formats:
   tsv     Every line is a row. The bytes of a line are the data; nothing is interpreted unless --escaped \
-(the escapes that export writes) or --hex is given.
+(the escapes that export writes) or --hex is given. A carriage return at the end of a line is data as well.
   csv     Every record is a row: fields divided by commas, in quotes where they hold a comma, a quote (written \
 twice) or a line end (RFC 4180). The bytes of a field are the data, or hex digits with --hex. Empty lines are \
 passed over.

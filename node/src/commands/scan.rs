@@ -22,7 +22,7 @@ pub struct ScanArgs {
     #[command(flatten)]
     at: TableArgs,
     /// Print at most this many rows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     limit: Option<u64>,
     /// Print only keys that begin with this: text, or hex digits with --hex
     #[arg(long, value_name = "KEY")]

@@ -31,6 +31,7 @@ pub fn run(args: &LoadArgs, output: &mut Output) -> Result<Exit, Failure> {
             "leave out --key, or take whole lines as values: --format tsv --key line",
         ));
     }
+    args.shape.check()?;
     let input = Input::open(args.file.as_deref())?;
     // Whoever says what the table is like wants it made, and the store with it.
     let may_create = args.shape.is_given();
@@ -92,10 +93,12 @@ fn open_table(args: &LoadArgs, store: &Store) -> Result<(AnyTable, bool), Failur
     match AnyTable::open(store, &args.at.table) {
         Ok(table) => {
             let found = table.lengths();
+            args.shape.check_kind(&args.at.table, !found.exact)?;
+            let up_to = if found.exact { "" } else { "at most " };
             match wanted.map(|(key, value)| Lengths { key, value, exact: found.exact }) {
                 Some(wanted) if wanted != found => Err(Failure::usage(
                     format!(
-                        "table {} has keys of {} and values of {} bytes, not {} and {}",
+                        "table {} has keys of {up_to}{} and values of {up_to}{} bytes, not {} and {}",
                         args.at.table, found.key, found.value, wanted.key, wanted.value
                     ),
                     "leave out --key-len and --value-len, or load another table",
