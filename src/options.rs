@@ -300,7 +300,7 @@ impl Options {
         let count = log / segment;
         if count < u64::from(SEGMENT_COUNT_MIN) {
             let least = u64::from(SEGMENT_COUNT_MIN) * segment * u64::from(shards);
-            return bad("log_size", format!("{shards} shards need at least {least} bytes of log"));
+            return bad("log_size", format!("at least {least} bytes are needed, shards: {shards}"));
         }
         match u32::try_from(count) {
             Ok(count) => Ok((segment, count)),

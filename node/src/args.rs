@@ -1,7 +1,8 @@
 //! The command line: what is common to all verbs.
 
 use crate::commands::{
-    bench, check, create, del, dump, export, get, load, merge, put, repair, scan, stat, ttl,
+    bench, check, completions, create, del, dump, export, get, load, merge, put, repair, scan,
+    stat, ttl,
 };
 use clap::{Args, Parser, Subcommand};
 use std::time::Duration;
@@ -57,6 +58,7 @@ pub struct Global {
         value_name = "SECONDS",
         default_value = "2",
         value_parser = parse_wait,
+        allow_negative_numbers = true,
         help_heading = "Common options"
     )]
     pub wait: Duration,
@@ -84,9 +86,9 @@ pub enum Command {
     Del(del::DelArgs),
     /// Print rows of a table
     Scan(scan::ScanArgs),
-    /// Write the lines of a file into a table
+    /// Write the rows of a file (TSV, CSV, NDJSON) into a table
     Load(load::LoadArgs),
-    /// Write all rows of a table as lines
+    /// Write all rows of a table as TSV, CSV or NDJSON
     Export(export::ExportArgs),
     /// Give the space of dead records of cask tables back
     Merge(merge::MergeArgs),
@@ -100,6 +102,8 @@ pub enum Command {
     Repair(repair::RepairArgs),
     /// Measure throughput and latency of this machine and directory
     Bench(bench::BenchArgs),
+    /// Print the completions of a shell
+    Completions(completions::CompletionsArgs),
 }
 
 #[cfg(test)]

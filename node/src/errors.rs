@@ -70,10 +70,13 @@ impl Failure {
             ErrorKind::NotFound
             | ErrorKind::PermissionDenied
             | ErrorKind::IsADirectory
-            | ErrorKind::NotADirectory
-            | ErrorKind::AlreadyExists => {
+            | ErrorKind::NotADirectory => {
                 Self::usage(format!("{name}: {error}"), "name a file that can be used here")
             }
+            ErrorKind::AlreadyExists => Self::usage(
+                format!("{name}: {error}"),
+                "nothing is written over: name a new file, or remove this one",
+            ),
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                 Self::new(Exit::Full, format!("{name}: {error}"), "make room and run it again")
             }
@@ -198,6 +201,10 @@ fn meaning(error: &Error) -> (Exit, &'static str) {
 fn io_meaning(error: &IoError) -> (Exit, &'static str) {
     if error.is_out_of_resources() {
         return (Exit::Full, MAKE_ROOM);
+    }
+    let os_error = error.os_error.map(std::io::Error::from_raw_os_error);
+    if os_error.is_some_and(|error| error.kind() == std::io::ErrorKind::NotADirectory) {
+        return (Exit::Usage, "check the path: a part of it is a file, not a directory");
     }
     match error.kind {
         IoErrorKind::NotFound => {

@@ -9,6 +9,7 @@ mod args;
 mod bench;
 mod commands;
 mod errors;
+mod formats;
 mod load;
 mod opening;
 mod output;

@@ -4,7 +4,7 @@ use crate::errors::Failure;
 use slotcask::{CaskTable, Error, Expiry, Options, Store, Table, WriteOptions};
 use slotcask_io::{Env, OsOptions};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The table that a verb works on.
 #[derive(Debug, Clone, clap::Args)]
@@ -188,11 +188,26 @@ impl AnyTable {
         }
     }
 
-    /// All pairs.
-    pub fn iter(&self) -> Box<dyn Iterator<Item = Pair>> {
+    /// All rows.
+    pub fn rows(&self) -> Box<dyn Iterator<Item = Result<StoredRow, Error>>> {
         match self {
-            Self::Fixed(table) => Box::new(table.iter()),
-            Self::Cask(table) => Box::new(table.iter()),
+            Self::Fixed(table) => Box::new(table.iter().map(|pair| {
+                let (key, value) = pair?;
+                Ok(StoredRow { key, value, deadline_ms: None })
+            })),
+            Self::Cask(table) => {
+                let mut records = table.iter();
+                Box::new(std::iter::from_fn(move || match records.next_record() {
+                    Ok(record) => record.map(|record| {
+                        Ok(StoredRow {
+                            key: record.key().to_vec(),
+                            value: record.value().to_vec(),
+                            deadline_ms: record.deadline_ms(),
+                        })
+                    }),
+                    Err(error) => Some(Err(error)),
+                }))
+            }
         }
     }
 }
@@ -208,8 +223,25 @@ pub enum Vanish {
     Never,
 }
 
-/// A pair, or why it could not be read.
-pub type Pair = Result<(Vec<u8>, Vec<u8>), Error>;
+/// A row of a table.
+#[derive(Debug, Clone)]
+pub struct StoredRow {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+    /// When it vanishes, milliseconds since 1970.
+    pub deadline_ms: Option<u64>,
+}
+
+impl StoredRow {
+    /// The time that is left to it now, milliseconds, at least one: it was there when it was read.
+    pub fn ttl_ms(&self) -> Option<u64> {
+        let deadline = self.deadline_ms?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        Some(deadline.saturating_sub(now as u64).max(1))
+    }
+}
 
 /// Lengths of a table, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

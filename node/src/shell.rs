@@ -1,6 +1,6 @@
 //! From arguments to an exit code: parsing, logging, signals, the verb, and what is said when it fails.
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Global};
 use crate::commands;
 use crate::errors::{Exit, Failure};
 use crate::output::Output;
@@ -11,13 +11,15 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 /// Runs the binary with these arguments, the program's name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return refuse_usage(&error),
+        Err(error) => return refuse_usage(&error, asks_for_json(&arguments)),
     };
     say_panics_in_one_line();
     start_logging();
@@ -53,6 +55,7 @@ fn dispatch(command: &Command, output: &mut Output) -> Result<Exit, Failure> {
         Command::Dump(args) => commands::dump::run(args, output),
         Command::Repair(args) => commands::repair::run(args, output),
         Command::Bench(args) => commands::bench::run(args, output),
+        Command::Completions(args) => commands::completions::run(args, output),
     }
 }
 
@@ -67,7 +70,12 @@ fn explain(failure: &Failure, output: &mut Output) -> ExitCode {
     failure.exit.into()
 }
 
-fn refuse_usage(error: &clap::Error) -> ExitCode {
+/// Whether arguments that could not be understood ask for JSON.
+fn asks_for_json(arguments: &[OsString]) -> bool {
+    arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json")
+}
+
+fn refuse_usage(error: &clap::Error, json: bool) -> ExitCode {
     let asked_for = matches!(
         error.kind(),
         ErrorKind::DisplayHelp
@@ -80,8 +88,13 @@ fn refuse_usage(error: &clap::Error) -> ExitCode {
         return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
     }
     let (what, tip) = first_paragraphs(&error.render().to_string());
-    complain(&what, &tip.unwrap_or_else(|| "see slotcask --help, slotcask VERB --help".to_owned()));
-    Exit::Usage.into()
+    let help = tip.unwrap_or_else(|| "see slotcask --help, slotcask VERB --help".to_owned());
+    let failure = Failure::usage(what, help);
+    if json {
+        Output::new(Global { json, hex: false, wait: Duration::ZERO }).failure(&failure);
+    }
+    complain(&failure.what, &failure.help);
+    failure.exit.into()
 }
 
 /// The first paragraph of what clap says, on one line, and its tip when there is one.
@@ -97,7 +110,8 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn complain(what: &str, help: &str) {
+/// One line that says what, and one that says what to do, on standard error.
+pub fn complain(what: &str, help: &str) {
     let mut stderr = std::io::stderr().lock();
     // A failure to complain cannot be complained about.
     let _ = writeln!(stderr, "slotcask: {}", one_line(what));

@@ -7,7 +7,7 @@ use crate::tools::check::ground;
 use slotcask_format::file_name::ShardFile;
 use slotcask_format::flush::FlushHeader;
 use slotcask_format::record::Record;
-use slotcask_format::schema::Ddl;
+use slotcask_format::schema::{Ddl, TableKind};
 use slotcask_format::slot::{SlotKind, SlotLayout, decode_slot, slot_seed};
 use slotcask_format::slot_file::SLOT_FILE_DATA_OFFSET;
 use slotcask_io::{AlignedBuf, Env, OpenMode};
@@ -129,7 +129,7 @@ pub fn dump_manifest(
 /// What the log holds and no checkpoint has written yet is not there.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open. When there is no store or no such table.
+/// [`Error::Locked`], at once, when the store is open; [`Error::TableKind`] when it is a cask table. When there is no store or no such table.
 pub fn dump_slots(env: &Env, root: &Path, table: &str, out: &mut dyn FnMut(&str)) -> Result<()> {
     let _lock = keep_closed(env, root)?;
     let (context, count) = context(env, root)?;
@@ -143,6 +143,10 @@ pub fn dump_slots(env: &Env, root: &Path, table: &str, out: &mut dyn FnMut(&str)
             continue;
         };
         found = true;
+        if state.schema.kind == TableKind::Cask {
+            let table = table.to_owned();
+            return Err(Error::TableKind { table, expected: "fixed", found: "cask" });
+        }
         if !crate::store::is_on_shard(&state.schema, number) {
             continue;
         }

@@ -25,7 +25,7 @@ pub struct BenchArgs {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
     /// Seconds for each phase
-    #[arg(long, value_name = "N", default_value_t = 3.0, value_parser = parse_seconds)]
+    #[arg(long, value_name = "N", default_value_t = 3.0, value_parser = parse_seconds, allow_negative_numbers = true)]
     pub seconds: f64,
     /// Number of rows
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]

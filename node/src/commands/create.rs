@@ -3,15 +3,20 @@
 use crate::errors::{Exit, Failure};
 use crate::output::Output;
 use crate::text::{count, parse_size};
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 use slotcask::{CaskOptions, Error, Options, Store, TableOptions};
+use slotcask_format::record::{KEY_LEN_MAX, VALUE_LEN_MAX};
+use slotcask_format::schema::{FIXED_KEY_LEN_MAX, FIXED_VALUE_LEN_MAX};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Shards, log size and page protection are recorded when the store is created and stay. Keys (1 to 4096 \
-bytes) and values (0 bytes to 1 MiB) of a table have fixed lengths; --pad fills shorter ones when \
-they are written.
+bytes) and values (0 bytes to 1 MiB) of a fixed table all have the lengths that are given here; --pad fills \
+shorter ones when they are written. Keys (at most 65535 bytes) and values (at most 16 MiB) of a cask table \
+have any length up to the ones that are given. The name of a table has 1 to 255 bytes.
 
 Examples:
   slotcask create db
@@ -20,6 +25,8 @@ Examples:
   slotcask create db --table pages --kind cask
   slotcask create db --table sessions --key-len 16 --value-len 64 --expiry
   slotcask create db --table locks --key-len 8 --value-len 8 --pinned 0 --slot-count-max 10000";
+
+const SAY_SHAPE: &str = "give --key-len and --value-len for a fixed table, or --kind cask";
 
 /// Arguments of `create`.
 #[derive(Debug, clap::Args)]
@@ -31,7 +38,7 @@ pub struct CreateArgs {
     #[command(flatten)]
     store: StoreArgs,
     /// Name of a table to create
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     table: Option<String>,
     #[command(flatten)]
     shape: ShapeArgs,
@@ -57,17 +64,17 @@ pub struct ShapeArgs {
     /// Kind of the new table: rows in slots, or keys and values of any length [default: fixed]
     #[arg(long, value_enum, value_name = "KIND")]
     kind: Option<Kind>,
-    /// Length of every key of the new table, bytes
+    /// Length of every key of the new table (cask: of the longest), bytes
     #[arg(long, value_name = "N", requires = "value_len")]
-    key_len: Option<usize>,
-    /// Length of every value of the new table, bytes
+    key_len: Option<NonZeroUsize>,
+    /// Length of every value of the new table (cask: of the longest), bytes
     #[arg(long, value_name = "N", requires = "key_len")]
     value_len: Option<usize>,
     /// Keep the whole new table on this shard
     #[arg(long, value_name = "SHARD")]
     pinned: Option<u8>,
-    /// Most rows that the new table holds
-    #[arg(long, value_name = "N", requires = "key_len")]
+    /// Most rows that the new table holds (fixed)
+    #[arg(long, value_name = "N")]
     slot_count_max: Option<u32>,
     /// Values of the new table may vanish (put --ttl): 8 bytes more a row; cask tables need no such room
     #[arg(long)]
@@ -93,6 +100,59 @@ impl ShapeArgs {
         self.is_cask() || self.lengths().is_some()
     }
 
+    /// Refuses what does not go together or is over the limits, and what says something of a table that nothing describes. Before anything
+    /// is created.
+    ///
+    /// # Errors
+    /// A usage error.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.is_cask() && self.slot_count_max.is_some() {
+            return Err(Failure::usage(
+                "cask tables have no slots, --slot-count-max is about fixed tables",
+                "leave it out, or leave out --kind cask",
+            ));
+        }
+        if let Some((key_len, value_len)) = self.lengths() {
+            let (kind, key_len_max, value_len_max) = if self.is_cask() {
+                ("cask", KEY_LEN_MAX, VALUE_LEN_MAX)
+            } else {
+                ("fixed", FIXED_KEY_LEN_MAX as usize, FIXED_VALUE_LEN_MAX as usize)
+            };
+            for (what, len, max) in
+                [("keys", key_len, key_len_max), ("values", value_len, value_len_max)]
+            {
+                if len > max {
+                    return Err(Failure::usage(
+                        format!("{what} of {kind} tables have at most {max} bytes, not {len}"),
+                        "see the limits in `slotcask create --help`",
+                    ));
+                }
+            }
+        }
+        let in_part = self.kind.is_some() || self.pinned.is_some() || self.slot_count_max.is_some();
+        if in_part && !self.is_given() {
+            return Err(Failure::usage("nothing says what the new table is like", SAY_SHAPE));
+        }
+        Ok(())
+    }
+
+    /// Refuses a table that is there and of another kind.
+    ///
+    /// # Errors
+    /// A usage error.
+    pub fn check_kind(&self, table: &str, is_cask: bool) -> Result<(), Failure> {
+        match self.kind {
+            Some(kind) if (kind == Kind::Cask) != is_cask => {
+                let found = if is_cask { "cask" } else { "fixed" };
+                Err(Failure::usage(
+                    format!("table {table} is there already, a {found} table"),
+                    "leave out --kind, or load another table",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Creates the table, if this says what it is like; tells whether it did.
     ///
     /// # Errors
@@ -116,7 +176,7 @@ impl ShapeArgs {
 
     /// The lengths of key and value, when they were given.
     pub fn lengths(&self) -> Option<(usize, usize)> {
-        self.key_len.zip(self.value_len)
+        self.key_len.map(NonZeroUsize::get).zip(self.value_len)
     }
 
     /// What the library wants to know, when lengths were given.
@@ -155,11 +215,9 @@ pub fn run(args: &CreateArgs, output: &mut Output) -> Result<Exit, Failure> {
     if args.table.is_none() && args.shape.is_given() {
         return Err(Failure::usage("the new table has no name", "give --table NAME"));
     }
+    args.shape.check()?;
     if args.table.is_some() && !args.shape.is_given() {
-        return Err(Failure::usage(
-            "nothing says what the new table is like",
-            "give --key-len and --value-len for a fixed table, or --kind cask",
-        ));
+        return Err(Failure::usage("nothing says what the new table is like", SAY_SHAPE));
     }
     let (store, is_new) = open_or_create(args, output.wait())?;
     if let Some(name) = &args.table {
@@ -181,7 +239,10 @@ pub fn run(args: &CreateArgs, output: &mut Output) -> Result<Exit, Failure> {
         ));
     }
     match (&args.table, args.shape.lengths()) {
-        (Some(name), _) if args.shape.is_cask() => {
+        (Some(name), Some((key, value))) if args.shape.is_cask() => lines.push(format!(
+            "created cask table {name}: keys of at most {key} bytes, values of at most {value} bytes"
+        )),
+        (Some(name), None) if args.shape.is_cask() => {
             lines.push(format!("created cask table {name}: keys and values of any length"));
         }
         (Some(name), Some((key, value))) => {
@@ -203,11 +264,20 @@ fn open_or_create(args: &CreateArgs, wait: Duration) -> Result<(Store, bool), Fa
             "its options were recorded at its creation; --table adds a table to it",
         )),
         Ok(store) => Ok((store, false)),
-        Err(Error::NotAStore { .. } | Error::HalfCreated { .. }) => {
-            Ok((args.store.options().lock_timeout(wait).open(&args.dir)?, true))
-        }
+        Err(Error::NotAStore { .. } | Error::HalfCreated { .. }) => new_store(args, wait),
         Err(Error::Io(error)) if error.kind == slotcask_io::IoErrorKind::NotFound => {
-            Ok((args.store.options().lock_timeout(wait).open(&args.dir)?, true))
+            new_store(args, wait)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn new_store(args: &CreateArgs, wait: Duration) -> Result<(Store, bool), Failure> {
+    match args.store.options().lock_timeout(wait).open(&args.dir) {
+        Ok(store) => Ok((store, true)),
+        Err(error @ Error::NotAStore { .. }) => {
+            let help = "name a directory that is empty, or one that is not there yet";
+            Err(Failure { help: help.to_owned(), ..Failure::from(error) })
         }
         Err(error) => Err(error.into()),
     }

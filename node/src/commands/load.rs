@@ -1,7 +1,8 @@
-//! `load`: lines of a file become rows of a table.
+//! `load`: a file becomes rows of a table.
 
 use super::create::ShapeArgs;
 use crate::errors::{Exit, Failure};
+use crate::formats::FormatArgs;
 use crate::load::{self, KeyFrom};
 use crate::opening::TableArgs;
 use crate::output::Output;
@@ -10,17 +11,26 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-Every line is a row. The bytes of a line are the data; nothing is interpreted unless --escaped (the \
-escapes that export writes) or --hex is given.
+Formats:
+  tsv     Every line is a row. The bytes of a line are the data; nothing is interpreted unless --escaped \
+(the escapes that export writes) or --hex is given. A carriage return at the end of a line is data as well.
+  csv     Every record is a row: fields divided by commas, in quotes where they hold a comma, a quote (written \
+twice) or a line end (RFC 4180). The bytes of a field are the data, or hex digits with --hex. Empty lines are \
+passed over.
+  ndjson  Every line is an object with key or key_hex, value or value_hex, and if you like ttl_ms, the \
+milliseconds after which the value vanishes (cask tables). The _hex ones hold hex digits, the others text; \
+--hex takes the _hex ones only. Other fields are refused.
 
---key says where the key comes from:
-  1, 2, ...    this column of fields divided by tabs; the rest is the value
-  line         the number of the line, decimal digits with zeros in front
-  line-binary  the number of the line, most significant byte first
-  hash         XXH3-128 of the line, 16 bytes cut to the length of a key
+--key says where the key comes from in tsv and csv:
+  1, 2, ...    this column; the rest is the value: of tsv with its tabs, of csv the one field that is left, or \
+several as CSV again
+  line         the number of the row, decimal digits with zeros in front
+  line-binary  the number of the row, most significant byte first
+  hash         XXH3-128 of the value as the file has it, 16 bytes cut to the length of a key
   hash-hex     the same as hex digits
-In a cask table numbers of lines have 12 digits or 8 bytes, and hashes 16 bytes or 32 digits. \
-With all but a column the whole line is the value.
+In a cask table numbers of rows have 12 digits or 8 bytes, and hashes 16 bytes or 32 digits. \
+With all but a column the whole line is the value (of csv the one field, or several as CSV again). \
+A header is no row: it is not counted.
 
 Writing the same key again replaces its value, so a load that was interrupted is simply run again. \
 Rows are durable when the command ends, and as it goes: with --durability sync every batch when it is \
@@ -31,9 +41,11 @@ it are written and synced, the exit code is 2. Ctrl-C ends it the same way with 
 Examples:
   slotcask load db users rows.tsv --pad
   slotcask load db users rows.tsv --pad --key-len 16 --value-len 100
-  slotcask load db cities cities.tsv --key 2 --pad
+  slotcask load db cities cities.csv --header --key 2 --pad
+  slotcask load db pages pages.ndjson --kind cask
   zcat access.log.gz | slotcask load db lines --key line --pad
-  slotcask export db users | slotcask load copy users --escaped";
+  slotcask export db users | slotcask load copy users --escaped
+  slotcask export db users --format csv | slotcask load copy users --format csv";
 
 /// Arguments of `load`.
 #[derive(Debug, clap::Args)]
@@ -44,13 +56,15 @@ pub struct LoadArgs {
     /// The file to read; standard input when it is missing or -
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Where the key comes from: COLUMN, line, line-binary, hash or hash-hex
-    #[arg(long, value_name = "FROM", default_value = "1", value_parser = KeyFrom::parse)]
-    pub key: KeyFrom,
+    #[command(flatten)]
+    pub format: FormatArgs,
+    /// Where the key comes from: COLUMN, line, line-binary, hash or hash-hex (tsv, csv) [default: 1]
+    #[arg(long, value_name = "FROM", value_parser = KeyFrom::parse)]
+    pub key: Option<KeyFrom>,
     /// Fill shorter keys and values with zeros; longer ones are refused
     #[arg(long)]
     pub pad: bool,
-    /// Read the escapes \t \n \r \0 \\ \xNN that export writes
+    /// Read the escapes \t \n \r \0 \\ \xNN that export writes (tsv)
     #[arg(long, conflicts_with = "hex")]
     pub escaped: bool,
     /// When a row counts as written

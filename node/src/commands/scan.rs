@@ -4,7 +4,7 @@ use super::put::bytes;
 use crate::errors::{Exit, Failure};
 use crate::opening::{self, AnyTable, TableArgs};
 use crate::output::Output;
-use crate::rows::{RowFormat, RowWriter};
+use crate::rows::{Layout, RowFormat, RowWriter};
 use std::ffi::OsString;
 
 const EXAMPLES: &str = "\
@@ -22,7 +22,7 @@ pub struct ScanArgs {
     #[command(flatten)]
     at: TableArgs,
     /// Print at most this many rows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     limit: Option<u64>,
     /// Print only keys that begin with this: text, or hex digits with --hex
     #[arg(long, value_name = "KEY")]
@@ -40,16 +40,17 @@ pub fn run(args: &ScanArgs, output: &mut Output) -> Result<Exit, Failure> {
     };
     let store = opening::for_reading(&args.at.dir, output.wait())?;
     let table = AnyTable::open(&store, &args.at.table)?;
-    let format = RowFormat { json: output.is_json(), style: output.style(), unpad: args.unpad };
+    let layout = if output.is_json() { Layout::Array } else { Layout::Tsv };
+    let format = RowFormat { layout, header: false, style: output.style(), unpad: args.unpad };
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut rows = RowWriter::begin(output, format).map_err(|error| Failure::stdout(&error))?;
-    for row in table.iter() {
+    for row in table.rows() {
         if left == 0 {
             break;
         }
-        let (key, value) = row?;
-        if key.starts_with(&prefix) {
-            rows.row(&key, &value).map_err(|error| Failure::stdout(&error))?;
+        let row = row?;
+        if row.key.starts_with(&prefix) {
+            rows.row(&row).map_err(|error| Failure::stdout(&error))?;
             left -= 1;
         }
     }

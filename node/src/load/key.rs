@@ -5,11 +5,11 @@ use xxhash_rust::xxh3::xxh3_128;
 /// Where the key of a line comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyFrom {
-    /// This column, counted from 0; the rest of the line is the value.
+    /// This column, counted from 0; the rest of the line is the value. The key of an object in NDJSON.
     Column(usize),
-    /// The number of the line as decimal digits; the whole line is the value.
+    /// The number of the row as decimal digits; the whole line is the value.
     Line,
-    /// The number of the line, most significant byte first; the whole line is the value.
+    /// The number of the row, most significant byte first; the whole line is the value.
     LineBinary,
     /// XXH3-128 of the line; the whole line is the value.
     Hash,
@@ -18,6 +18,14 @@ pub enum KeyFrom {
 }
 
 impl KeyFrom {
+    /// The column, when it is one.
+    pub const fn column(self) -> Option<usize> {
+        match self {
+            Self::Column(column) => Some(column),
+            Self::Line | Self::LineBinary | Self::Hash | Self::HashHex => None,
+        }
+    }
+
     /// Parses the argument of `--key`.
     ///
     /// # Errors
@@ -69,6 +77,11 @@ pub fn binary(number: u64, len: usize) -> Result<Vec<u8>, String> {
 pub fn hash(line: &[u8]) -> Vec<u8> {
     let digest = xxh3_128(line);
     (0..16).rev().map(|index| (digest >> (index * 8) & 0xff) as u8).collect()
+}
+
+/// The same as 32 hex digits.
+pub fn hash_digits(line: &[u8]) -> Vec<u8> {
+    format!("{:032x}", xxh3_128(line)).into_bytes()
 }
 
 #[cfg(test)]

@@ -1,11 +1,7 @@
-//! Lines of a file or of standard input, in bounded memory.
+//! Lines of an input, in bounded memory.
 
-use crate::errors::Failure;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Result};
-use std::path::Path;
-
-const BUFFER: usize = 1 << 20;
+use super::input::Input;
+use std::io::Result;
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,68 +16,40 @@ pub enum Next {
 
 /// A source of lines.
 pub struct Lines {
-    reader: Box<dyn BufRead>,
-    name: String,
-    size: Option<u64>,
+    input: Input,
     number: u64,
-    bytes: u64,
+    line: Vec<u8>,
 }
 
 impl Lines {
-    /// Lines of the file `path`; of standard input when it is missing or `-`.
-    ///
-    /// # Errors
-    /// When the file cannot be opened.
-    pub fn open(path: Option<&Path>) -> std::result::Result<Self, Failure> {
-        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
-            return Ok(Self::new(std::io::stdin(), "standard input".to_owned(), None));
-        };
-        let name = path.display().to_string();
-        let opened = File::open(path).and_then(|file| {
-            let data = file.metadata()?;
-            if data.is_dir() {
-                return Err(std::io::ErrorKind::IsADirectory.into());
-            }
-            Ok((file, data.is_file().then_some(data.len())))
-        });
-        let (file, size) = opened.map_err(|error| Failure::stream(&name, &error))?;
-        Ok(Self::new(file, name, size))
+    /// Lines of `input`.
+    pub fn new(input: Input) -> Self {
+        Self { input, number: 0, line: Vec::new() }
     }
 
-    fn new(reader: impl Read + 'static, name: String, size: Option<u64>) -> Self {
-        let reader = Box::new(BufReader::with_capacity(BUFFER, reader));
-        Self { reader, name, size, number: 0, bytes: 0 }
-    }
-
-    /// Reads the next line of at most `limit` bytes into `line`, without its newline.
+    /// Reads the next line of at most `limit` bytes.
     ///
     /// # Errors
     /// When the source fails.
-    pub fn next(&mut self, line: &mut Vec<u8>, limit: usize) -> Result<Next> {
-        line.clear();
+    pub fn next(&mut self, limit: usize) -> Result<Next> {
+        self.line.clear();
         let most = limit as u64 + 1;
-        let count = self.reader.by_ref().take(most).read_until(b'\n', line)?;
+        let count = self.input.read_line(most, &mut self.line)?;
         if count == 0 {
             return Ok(Next::End);
         }
         self.number += 1;
-        self.bytes += count as u64;
-        if line.last() == Some(&b'\n') {
-            line.pop();
+        if self.line.last() == Some(&b'\n') {
+            self.line.pop();
         } else if count as u64 == most {
             return Ok(Next::TooLong);
         }
         Ok(Next::Line)
     }
 
-    /// What is read, for messages.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its size in bytes, when that is known.
-    pub const fn size(&self) -> Option<u64> {
-        self.size
+    /// The line that was read last, without its newline.
+    pub fn line(&self) -> &[u8] {
+        &self.line
     }
 
     /// Number of the last line read, from 1.
@@ -89,9 +57,9 @@ impl Lines {
         self.number
     }
 
-    /// Bytes read so far.
-    pub const fn bytes(&self) -> u64 {
-        self.bytes
+    /// What is read.
+    pub const fn input(&self) -> &Input {
+        &self.input
     }
 }
 
@@ -101,15 +69,14 @@ mod tests {
     use std::io::Cursor;
 
     fn all(text: &'static str, limit: usize) -> Vec<(Next, String)> {
-        let mut lines = Lines::new(Cursor::new(text), "test".to_owned(), None);
-        let mut line = Vec::new();
+        let mut lines = Lines::new(Input::new(Cursor::new(text), "test".to_owned(), None));
         let mut seen = Vec::new();
         loop {
-            let next = lines.next(&mut line, limit).unwrap();
+            let next = lines.next(limit).unwrap();
             if next == Next::End {
                 return seen;
             }
-            seen.push((next, String::from_utf8(line.clone()).unwrap()));
+            seen.push((next, String::from_utf8(lines.line().to_vec()).unwrap()));
             if next == Next::TooLong {
                 return seen;
             }

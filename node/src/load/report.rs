@@ -1,6 +1,6 @@
 //! What a load did.
 
-use crate::text::number;
+use crate::text::{count, number};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -64,12 +64,12 @@ impl Report {
             format!("{} of them known to be durable", number(self.durable))
         };
         format!(
-            "{} rows in {:.2} s, {} rows/s ({}); {durable}; the table holds {} rows",
-            number(self.acknowledged),
+            "{} in {:.2} s, {} rows/s ({}); {durable}; the table holds {}",
+            count(self.acknowledged, "row"),
             self.elapsed.as_secs_f64(),
             number(self.rows_per_second()),
             self.durability,
-            number(self.table_rows)
+            count(self.table_rows, "row")
         )
     }
 }

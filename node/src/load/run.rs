@@ -1,24 +1,38 @@
 //! The loop of `load`: read, parse, write in batches, sync, report.
 
-use super::lines::{Lines, Next};
+use super::input::Input;
+use super::key::KeyFrom;
 use super::report::{Report, Stopped};
 use super::row::{Encoding, Row, RowParser};
+use super::source::Source;
 use crate::commands::load::{LoadArgs, When};
 use crate::errors::{Exit, Failure};
+use crate::formats::Format;
 use crate::opening::{self, AnyTable, Lengths};
 use crate::output::Output;
 use crate::signals::Interrupt;
 use crate::text::number;
 use indicatif::{ProgressBar, ProgressStyle};
-use slotcask::{Error, Store, WriteOptions};
-use std::time::Instant;
+use slotcask::{Durability, Error, Store, WriteOptions};
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
 /// Rows of one batch take at most about this much memory, whatever `--batch` says.
 const BATCH_BYTES_MAX: usize = 64 << 20;
 
 /// Loads the input into the table and reports, whatever happens on the way.
 pub fn run(args: &LoadArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let lines = Lines::open(args.file.as_deref())?;
+    let format = args.format.of(args.file.as_deref());
+    args.format.check(format, args.escaped.then_some("--escaped"))?;
+    if format == Format::Ndjson && args.key.is_some() {
+        return Err(Failure::usage(
+            "--key is about lines and columns; the objects of NDJSON name their keys",
+            "leave out --key, or take whole lines as values: --format tsv --key line",
+        ));
+    }
+    args.shape.check()?;
+    let input = Input::open(args.file.as_deref())?;
     // Whoever says what the table is like wants it made, and the store with it.
     let may_create = args.shape.is_given();
     let store = opening::for_loading(&args.at.dir, may_create, output.wait())?;
@@ -29,7 +43,8 @@ pub fn run(args: &LoadArgs, output: &mut Output) -> Result<Exit, Failure> {
         (false, false) => Encoding::Plain,
     };
     let lengths = table.lengths();
-    let parser = RowParser { key_from: args.key, encoding, lengths, pad: args.pad };
+    let key_from = args.key.unwrap_or(KeyFrom::Column(0));
+    let parser = RowParser { key_from, encoding, lengths, pad: args.pad };
     let batch_len = if lengths.exact {
         args.batch.get().min(BATCH_BYTES_MAX / (lengths.key + lengths.value).max(1))
     } else {
@@ -37,14 +52,16 @@ pub fn run(args: &LoadArgs, output: &mut Output) -> Result<Exit, Failure> {
     };
     let mut loader = Loader {
         table: &table,
-        options: WriteOptions::new().durability(args.durability.durability()),
-        bar: progress(&lines),
-        lines,
-        parser,
+        store: &store,
+        durability: args.durability.durability(),
+        bar: progress(&input),
+        source: Source::new(input, format, args.format.header, parser),
         batch: Vec::new(),
+        runs: Vec::new(),
         batch_bytes: 0,
         batch_len: batch_len.max(1),
         acknowledged: 0,
+        refused: None,
     };
     let start = Instant::now();
     let mut ended = loader.load(&Interrupt::install());
@@ -54,15 +71,15 @@ pub fn run(args: &LoadArgs, output: &mut Output) -> Result<Exit, Failure> {
     let report = Report {
         acknowledged: loader.acknowledged,
         durable,
-        bytes: loader.lines.bytes(),
+        bytes: loader.source.input().bytes(),
         elapsed: start.elapsed(),
         durability: args.durability.name(),
         table_rows: table.len(),
         table_created,
-        stopped: ended
-            .as_ref()
-            .err()
-            .map(|failure| Stopped { line: loader.lines.number(), reason: failure.what.clone() }),
+        stopped: ended.as_ref().err().map(|failure| Stopped {
+            line: loader.refused.unwrap_or(loader.source.number()),
+            reason: failure.what.clone(),
+        }),
     };
     output.result(&report.object(), &report.text())?;
     ended?;
@@ -76,10 +93,12 @@ fn open_table(args: &LoadArgs, store: &Store) -> Result<(AnyTable, bool), Failur
     match AnyTable::open(store, &args.at.table) {
         Ok(table) => {
             let found = table.lengths();
+            args.shape.check_kind(&args.at.table, !found.exact)?;
+            let up_to = if found.exact { "" } else { "at most " };
             match wanted.map(|(key, value)| Lengths { key, value, exact: found.exact }) {
                 Some(wanted) if wanted != found => Err(Failure::usage(
                     format!(
-                        "table {} has keys of {} and values of {} bytes, not {} and {}",
+                        "table {} has keys of {up_to}{} and values of {up_to}{} bytes, not {} and {}",
                         args.at.table, found.key, found.value, wanted.key, wanted.value
                     ),
                     "leave out --key-len and --value-len, or load another table",
@@ -101,8 +120,8 @@ fn open_table(args: &LoadArgs, store: &Store) -> Result<(AnyTable, bool), Failur
 }
 
 /// A bar on a terminal; nothing where standard error is no terminal.
-fn progress(lines: &Lines) -> ProgressBar {
-    let (bar, template) = match lines.size() {
+fn progress(input: &Input) -> ProgressBar {
+    let (bar, template) = match input.size() {
         Some(size) => {
             (ProgressBar::new(size), "load {bytes} of {total_bytes} {wide_bar} {msg} {eta}")
         }
@@ -116,20 +135,33 @@ fn progress(lines: &Lines) -> ProgressBar {
 
 struct Loader<'a> {
     table: &'a AnyTable,
-    options: WriteOptions,
+    store: &'a Store,
+    durability: Durability,
     bar: ProgressBar,
-    lines: Lines,
-    parser: RowParser,
-    batch: Vec<Row>,
+    source: Source,
+    batch: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Rows of the batch that are written with the same options, in order.
+    runs: Vec<Run>,
     batch_bytes: usize,
     batch_len: usize,
     acknowledged: u64,
+    /// The line whose row the table did not take.
+    refused: Option<u64>,
+}
+
+/// Rows of a batch that have the same time to live.
+#[derive(Debug, Clone)]
+struct Run {
+    /// Their places in the batch.
+    rows: Range<usize>,
+    /// The line of the first.
+    line: u64,
+    ttl_ms: Option<NonZeroU64>,
 }
 
 impl Loader<'_> {
     /// Reads to the end or to the first line that cannot be loaded. All lines before that one are written.
     fn load(&mut self, interrupt: &Interrupt) -> Result<(), Failure> {
-        let mut line = Vec::new();
         loop {
             if interrupt.is_requested() {
                 self.write()?;
@@ -137,17 +169,14 @@ impl Loader<'_> {
                     Exit::Interrupted,
                     format!(
                         "interrupted after line {} of {}",
-                        self.lines.number(),
-                        self.lines.name()
+                        self.source.number(),
+                        self.source.input().name()
                     ),
                     "run the same load again to complete it",
                 ));
             }
-            match self.next_row(&mut line) {
-                Ok(Some(row)) => {
-                    self.batch_bytes += row.0.len() + row.1.len();
-                    self.batch.push(row);
-                }
+            match self.source.next() {
+                Ok(Some(row)) => self.push(row),
                 Ok(None) => return self.write(),
                 Err(failure) => {
                     self.write()?;
@@ -160,42 +189,64 @@ impl Loader<'_> {
         }
     }
 
-    fn next_row(&mut self, line: &mut Vec<u8>) -> Result<Option<Row>, Failure> {
-        let limit = self.parser.line_len_max();
-        let next = self.lines.next(line, limit);
-        match next.map_err(|error| Failure::stream(self.lines.name(), &error))? {
-            Next::End => Ok(None),
-            Next::TooLong => Err(self
-                .bad_line(&format!("it has over {limit} bytes, more than any row of the table"))),
-            Next::Line => {
-                let row = self.parser.parse(self.lines.number(), line);
-                row.map(Some).map_err(|reason| self.bad_line(&reason))
+    fn push(&mut self, row: Row) {
+        let Row { key, value, ttl_ms } = row;
+        let index = self.batch.len();
+        self.batch_bytes += key.len() + value.len();
+        self.batch.push((key, value));
+        match self.runs.last_mut() {
+            Some(run) if run.ttl_ms == ttl_ms => run.rows.end = index + 1,
+            _ => {
+                let line = self.source.number();
+                self.runs.push(Run { rows: index..index + 1, line, ttl_ms });
             }
         }
     }
 
-    fn bad_line(&self, reason: &str) -> Failure {
-        let escapes = if self.parser.encoding == Encoding::Plain {
-            "; a file that export wrote needs --escaped"
-        } else {
-            ""
-        };
-        Failure::usage(
-            format!("{} line {}: {reason}", self.lines.name(), self.lines.number()),
-            format!(
-                "correct the line and run the same load again; the lines before it are loaded{escapes}"
-            ),
-        )
-    }
-
+    /// Writes the batch.
     fn write(&mut self) -> Result<(), Failure> {
-        self.table.put_many(&self.batch, &self.options)?;
-        self.acknowledged += self.batch.len() as u64;
+        let runs = std::mem::take(&mut self.runs);
+        // A sync for the whole batch, not one for each time to live.
+        let many = runs.len() > 1;
+        let durability = if many { Durability::Buffered } else { self.durability };
+        let mut written = 0;
+        let mut outcome = Ok(());
+        for run in &runs {
+            outcome = self.write_run(run, durability);
+            if outcome.is_err() {
+                break;
+            }
+            written += run.rows.len() as u64;
+        }
+        if many && self.durability == Durability::Sync {
+            let synced = self.store.sync().map_err(Failure::from);
+            if synced.is_err() {
+                written = 0;
+            }
+            outcome = outcome.and(synced);
+        }
+        self.acknowledged += written;
         self.batch.clear();
         self.batch_bytes = 0;
-        self.bar.set_position(self.lines.bytes());
+        self.bar.set_position(self.source.input().bytes());
         self.bar.set_message(format!("{} rows", number(self.acknowledged)));
-        Ok(())
+        outcome
+    }
+
+    fn write_run(&mut self, run: &Run, durability: Durability) -> Result<(), Failure> {
+        let mut options = WriteOptions::new().durability(durability);
+        if let Some(ttl_ms) = run.ttl_ms {
+            options = options.ttl(Duration::from_millis(ttl_ms.get()));
+        }
+        self.table.put_many(&self.batch[run.rows.clone()], &options).map_err(|error| {
+            let failure = Failure::from(error);
+            // Lengths were looked at before: what is wrong with the rows is their time to live.
+            if failure.exit == Exit::Usage && run.ttl_ms.is_some() {
+                self.refused = Some(run.line);
+                return self.source.bad_line(run.line, &failure.what);
+            }
+            failure
+        })
     }
 
     /// Syncs what was acknowledged, also after a failure; returns how many rows are known to be durable. The first

@@ -29,6 +29,13 @@ fn options_that_make_no_sense_create_nothing() {
     slotcask(&["create", &db, "--shards", "0"]).fails(2);
     slotcask(&["create", &db, "--table", "t"]).fails(2).says("--key-len");
     slotcask(&["create", &db, "--key-len", "4", "--value-len", "4"]).fails(2).says("no name");
+    let cask = ["create", &db, "--table", "t", "--kind", "cask"];
+    slotcask(&[&cask[..], &["--slot-count-max", "5"]].concat()).fails(2).says("no slots");
+    slotcask(&["create", &db, "--table", "t", "--pinned", "0"]).fails(2).says("--kind cask");
+    slotcask(&["create", &db, "--table", "", "--kind", "cask"]).fails(2).says("--table");
+    slotcask(&["create", &db, "--table", "t", "--key-len", "0", "--value-len", "1"]).fails(2);
+    let long = ["create", &db, "--table", "t", "--key-len", "4097", "--value-len", "1"];
+    slotcask(&long).fails(2).says("at most 4096 bytes");
     assert!(!std::path::Path::new(&db).exists());
 }
 
@@ -43,4 +50,7 @@ fn load_makes_a_table_when_its_lengths_are_given() {
     slotcask(&load).exits(0);
     let other = ["load", &db, "new", &file, "--pad", "--key-len", "5", "--value-len", "4"];
     slotcask(&other).fails(2).says("not 5 and 4");
+    let cask = ["load", &db, "new", &file, "--pad", "--kind", "cask"];
+    slotcask(&cask).fails(2).says("a fixed table").says("leave out --kind");
+    slotcask(&["load", &db, "new", &file, "--kind", "fixed"]).fails(2).says("--key-len");
 }

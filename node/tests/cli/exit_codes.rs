@@ -8,6 +8,8 @@ fn not_a_store_is_2() {
     slotcask(&["get", &place.db(), "t", "k"]).fails(2).says("slotcask create");
     let file = place.file("file", b"text");
     slotcask(&["stat", &file]).fails(2);
+    slotcask(&["create", &file]).fails(2).says("empty");
+    slotcask(&["create", &place.path("file/below")]).fails(2).says("a part of it is a file");
     std::fs::create_dir(place.path("empty")).unwrap();
     slotcask(&["check", &place.path("empty")]).fails(2);
     slotcask(&["dump", "log", &place.path("empty")]).fails(2);
@@ -79,4 +81,8 @@ fn json_says_failures_too() {
     let object = run.json();
     assert_eq!(object["error"]["exit"], 2);
     assert!(object["error"]["help"].as_str().unwrap().contains("slotcask create"));
+    let usage = slotcask(&["put", &place.db(), "t", "--json"]).fails(2);
+    assert!(usage.json()["error"]["what"].as_str().unwrap().contains("<KEY> <VALUE>"));
+    let after_the_options = slotcask(&["put", &place.db(), "t", "--", "--json"]).fails(2);
+    assert_eq!(after_the_options.stdout, "");
 }

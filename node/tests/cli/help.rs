@@ -2,9 +2,22 @@
 
 use crate::common::slotcask;
 
-const VERBS: [&str; 14] = [
-    "create", "put", "get", "ttl", "del", "scan", "load", "export", "merge", "stat", "check",
-    "dump", "repair", "bench",
+const VERBS: [&str; 15] = [
+    "create",
+    "put",
+    "get",
+    "ttl",
+    "del",
+    "scan",
+    "load",
+    "export",
+    "merge",
+    "stat",
+    "check",
+    "dump",
+    "repair",
+    "bench",
+    "completions",
 ];
 
 #[test]
@@ -33,6 +46,8 @@ fn wrong_usage_is_2_in_two_lines() {
     slotcask(&["get", "db", "t", "k", "--jso"]).fails(2).says("--json");
     slotcask(&["load", "db", "t", "--key", "0"]).fails(2).says("line-binary");
     slotcask(&["load", "db", "t", "--batch", "0"]).fails(2);
-    slotcask(&["bench", "db", "--seconds", "-1"]).fails(2);
+    slotcask(&["bench", "db", "--seconds", "-1"]).fails(2).says("a number of seconds above 0");
+    slotcask(&["scan", "db", "t", "--limit", "-1"]).fails(2).says("invalid value '-1'");
+    slotcask(&["stat", "db", "--wait", "-1"]).fails(2).says("from 0 to 86400");
     slotcask(&[]).exits(2).says("Usage:");
 }
