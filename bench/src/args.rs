@@ -1,6 +1,7 @@
 //! The command line of `compare`.
 
 use crate::engine::Outcome;
+use crate::values::CASK_KEYS;
 use crate::workload::{KEYS, SEED};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,11 +11,14 @@ pub const HELP: &str = "\
 Runs one workload over slotcask and its peers, prints ratios and bars, writes JSON.
 
 usage: compare [options]
-  --keys N          keys of the data, open and memory rows (default 2000000)
+  --keys N          keys of the data, open and memory rows, and of the cask rows but those below (default 2000000)
   --stall-keys N    keys of the stalls rows (default ten times --keys)
+  --cask-keys N     keys of the cask-open rows; those of cask-memory are 0.6 to 1.6 times as many (default 5000000)
   --rounds N        rounds; figures are medians of them (default 3)
-  --only GROUPS     of data, sync, tickets, stalls, open, memory; commas between (default all)
-  --engines LIST    of slotcask, armdb-const, armdb-fixed, fjall, redb; commas between (default all that are built in)
+  --only GROUPS     of data, sync, tickets, stalls, open, memory, cask-data, cask-sync, cask-disk, cask-merge,
+                    cask-space, cask-memory, cask-open; `cask` for all of those; commas between (default all)
+  --engines LIST    of slotcask, armdb-const, armdb-fixed, armdb-varmap, armdb-vartree, fjall, redb; commas between
+                    (default all that are built in)
   --dir DIR         where stores are made, each in a subdirectory that is removed again (default: compare.tmp)
   --json FILE       where the JSON goes (default: compare.json)
   --seed N          seed of orders and keys to write
@@ -32,6 +36,8 @@ pub struct Args {
     pub keys: u64,
     /// Keys of the stalls rows.
     pub stall_keys: u64,
+    /// Keys of the rows about opening and memory of cask tables.
+    pub cask_keys: u64,
     /// Rounds.
     pub rounds: u64,
     /// Groups of rows; empty for all.
@@ -59,6 +65,7 @@ impl Args {
         Self {
             keys: KEYS,
             stall_keys: 0,
+            cask_keys: CASK_KEYS,
             rounds: 3,
             only: Vec::new(),
             engines: Vec::new(),
@@ -83,6 +90,7 @@ impl Args {
             match argument.as_str() {
                 "--keys" => args.keys = next()?.parse()?,
                 "--stall-keys" => args.stall_keys = next()?.parse()?,
+                "--cask-keys" => args.cask_keys = next()?.parse()?,
                 "--rounds" => args.rounds = next()?.parse()?,
                 "--only" => args.only = next()?.split(',').map(str::to_owned).collect(),
                 "--engines" => args.engines = next()?.split(',').map(str::to_owned).collect(),
@@ -92,6 +100,7 @@ impl Args {
                 "--slice" => args.slice = Duration::from_millis(next()?.parse()?),
                 "--tiny" => {
                     args.keys = 10_000;
+                    args.cask_keys = 10_000;
                     args.slice = Duration::from_millis(20);
                 }
                 "--strict" => args.strict = true,
@@ -99,8 +108,9 @@ impl Args {
                 other => return Err(format!("unknown argument {other}; see --help").into()),
             }
         }
-        if args.keys == 0 || args.rounds == 0 || args.keys > 1 << 31 {
-            return Err("--keys and --rounds are at least 1, --keys at most 2^31".into());
+        let sizes = 1..=1 << 31;
+        if !sizes.contains(&args.keys) || !sizes.contains(&args.cask_keys) || args.rounds == 0 {
+            return Err("--keys, --cask-keys and --rounds are at least 1, keys at most 2^31".into());
         }
         if args.stall_keys == 0 {
             args.stall_keys = args.keys * 10;
@@ -108,10 +118,15 @@ impl Args {
         Ok(args)
     }
 
-    /// Whether a group of rows is wanted.
+    /// Whether a group of rows is wanted, by its name or by that before its hyphen.
     #[must_use]
     pub fn wants(&self, group: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == group)
+        let wanted = |only: &String| {
+            group
+                .strip_prefix(only.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        self.only.is_empty() || self.only.iter().any(wanted)
     }
 
     /// Longest time of a loop over a counted number of keys.
@@ -137,8 +152,14 @@ mod tests {
     }
 
     #[test]
+    fn a_word_names_the_groups_that_begin_with_it() {
+        let args = parse("--only cask,open").unwrap();
+        assert!(args.wants("cask-data") && args.wants("open") && !args.wants("data"));
+    }
+
+    #[test]
     fn nonsense_is_refused() {
-        for line in ["--keys", "--keys many", "--keys 0", "--rounds 0", "fast"] {
+        for line in ["--keys", "--keys many", "--keys 0", "--cask-keys 0", "--rounds 0", "fast"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

@@ -17,6 +17,8 @@ pub enum Better {
 pub enum Against {
     /// The peer with the best median in the row.
     BestPeer,
+    /// The best of these peers: those that are of slotcask's kind.
+    BestOf(&'static [&'static str]),
     /// This engine, or this raw loop, in the row.
     Column(&'static str),
     /// slotcask in that row; both rows are of the same unit.
@@ -26,7 +28,7 @@ pub enum Against {
 }
 
 /// One bar. Against something it is a ratio in which more is better for slotcask, at least `limit`; against
-/// nothing it is the figure, at most `limit`.
+/// nothing it is the figure, at most `limit` where lower is better, at least `limit` where higher is.
 #[derive(Debug, Clone, Copy)]
 pub struct Bar {
     /// What is compared with.
@@ -57,11 +59,11 @@ pub const OURS: &str = "slotcask";
 /// Column of the raw loop of the row, where there is one.
 pub const RAW: &str = "raw";
 
-const fn at_least(limit: f64, against: Against) -> Bar {
+pub(crate) const fn at_least(limit: f64, against: Against) -> Bar {
     Bar { against, limit }
 }
 
-const fn at_most(limit: f64) -> Bar {
+pub(crate) const fn at_most(limit: f64) -> Bar {
     Bar { against: Against::Itself, limit }
 }
 
@@ -75,9 +77,8 @@ pub fn disk_allowed(keys: u64) -> f64 {
 }
 
 macro_rules! rows {
-    ($($id:literal $group:literal $unit:literal $better:ident $durability:literal [$($bar:expr),*];)*) => {
-        /// All rows, in the order of the report.
-        pub const ROWS: &[Row] = &[$(Row {
+    ($rows:ident: $($id:literal $group:literal $unit:literal $better:ident $durability:literal [$($bar:expr),*];)*) => {
+        pub(crate) const $rows: &[Row] = &[$(Row {
             id: $id,
             group: $group,
             unit: $unit,
@@ -88,7 +89,7 @@ macro_rules! rows {
     };
 }
 
-rows! {
+rows! { FIXED:
     "load" "data" "ns/op" Lower "buffered" [at_least(1.6, Against::BestPeer)];
     "get hit, 1 thread" "data" "ns/op" Lower "" [at_least(2.0, Against::BestPeer)];
     "get hit, 2 threads" "data" "k/s" Higher "" [];
@@ -120,10 +121,17 @@ rows! {
     "disk, part of 1.1 slots + log" "memory" "times" Lower "buffered" [at_most(1.0)];
 }
 
+pub(crate) use rows;
+
+/// All rows, in the order of the report: those of fixed tables, then those of cask tables.
+pub fn all() -> impl Iterator<Item = &'static Row> + Clone {
+    FIXED.iter().chain(crate::cask_bars::CASK)
+}
+
 /// The row of that name.
 #[must_use]
 pub fn row(id: &str) -> Option<&'static Row> {
-    ROWS.iter().find(|row| row.id == id)
+    all().find(|row| row.id == id)
 }
 
 #[cfg(test)]
@@ -132,10 +140,16 @@ mod tests {
 
     #[test]
     fn bars_name_rows_that_are_there() {
-        for bar in ROWS.iter().flat_map(|row| row.bars) {
+        for bar in all().flat_map(|row| row.bars) {
             if let Against::Row(other) = bar.against {
                 assert!(row(other).is_some(), "{other}");
             }
         }
+    }
+
+    #[test]
+    fn no_two_rows_have_one_name() {
+        let names: std::collections::HashSet<_> = all().map(|row| row.id).collect();
+        assert_eq!(names.len(), all().count());
     }
 }

@@ -170,7 +170,7 @@ impl Task {
     }
 }
 
-fn say(facts: &Value) -> Outcome<()> {
+pub(crate) fn say(facts: &Value) -> Outcome<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{facts}")?;
     Ok(out.flush()?)

@@ -7,6 +7,9 @@
 
 pub mod args;
 pub mod bars;
+pub mod cask;
+mod cask_bars;
+pub mod cask_child;
 pub mod child;
 pub mod engine;
 pub mod engines;
@@ -16,6 +19,7 @@ pub mod parts;
 pub mod raw;
 pub mod report;
 pub mod rows;
+pub mod values;
 pub mod workload;
 
 pub use engine::{Engine, Failure, Mode, Outcome, Reader};

@@ -3,3 +3,4 @@
 pub mod arena;
 pub mod disk;
 pub mod group_commit;
+pub mod read;

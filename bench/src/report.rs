@@ -1,6 +1,6 @@
 //! Figures of a run: one per row, column and round; the table and the JSON made of them.
 
-use crate::bars::{Against, Bar, Better, OURS, RAW, ROWS, Row, row};
+use crate::bars::{Against, Bar, Better, OURS, RAW, Row, all, row};
 use crate::measure::median;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -52,12 +52,15 @@ impl Report {
         columns.copied().filter(|column| *column != OURS && *column != RAW).collect()
     }
 
-    fn best_peer(&self, row: &Row) -> Option<&'static str> {
+    /// The best of the peers of a row; of `kin` only, unless that is empty.
+    fn best_peer(&self, row: &Row, kin: &[&str]) -> Option<&'static str> {
         let goodness = |column: &&'static str| {
             let figure = self.median(row.id, column).unwrap_or(f64::NAN);
             if row.better == Better::Higher { figure } else { -figure }
         };
-        self.peers(row.id).into_iter().max_by(|a, b| goodness(a).total_cmp(&goodness(b)))
+        let peers = self.peers(row.id).into_iter();
+        let wanted = peers.filter(|peer| kin.is_empty() || kin.contains(peer));
+        wanted.max_by(|a, b| goodness(a).total_cmp(&goodness(b)))
     }
 
     /// How many times better `ours` is than `theirs`: the median of the rounds' ratios, because the rounds of one
@@ -87,7 +90,11 @@ impl Report {
         };
         match bar.against {
             Against::BestPeer => {
-                let peer = self.best_peer(row)?;
+                let peer = self.best_peer(row, &[])?;
+                against(peer.to_owned(), self.rounds(row.id, peer))
+            }
+            Against::BestOf(kin) => {
+                let peer = self.best_peer(row, kin)?;
                 against(peer.to_owned(), self.rounds(row.id, peer))
             }
             Against::Column(column) => against(column.to_owned(), self.rounds(row.id, column)),
@@ -98,7 +105,10 @@ impl Report {
                     against: "itself".to_owned(),
                     figure,
                     limit: bar.limit,
-                    met: figure <= bar.limit,
+                    met: match row.better {
+                        Better::Lower => figure <= bar.limit,
+                        Better::Higher => figure >= bar.limit,
+                    },
                 })
             }
         }
@@ -107,7 +117,7 @@ impl Report {
     /// All verdicts of the run, with their rows.
     #[must_use]
     pub fn verdicts(&self) -> Vec<(&'static Row, Verdict)> {
-        let bars = ROWS.iter().flat_map(|row| row.bars.iter().map(move |bar| (row, bar)));
+        let bars = all().flat_map(|row| row.bars.iter().map(move |bar| (row, bar)));
         bars.filter_map(|(row, bar)| Some((row, self.judge(row, bar)?))).collect()
     }
 
@@ -115,7 +125,7 @@ impl Report {
     #[must_use]
     pub fn table(&self) -> String {
         let mut columns = vec![OURS, RAW];
-        for row in ROWS {
+        for row in all() {
             columns.extend(self.peers(row.id));
         }
         let mut seen = Vec::new();
@@ -129,7 +139,7 @@ impl Report {
             let _ = write!(text, " {column:>12}");
         }
         text.push_str("  bar\n");
-        for row in ROWS.iter().filter(|row| self.figures.contains_key(row.id)) {
+        for row in all().filter(|row| self.figures.contains_key(row.id)) {
             let _ = write!(text, "{:<30} {:>9}", row.id, row.unit);
             for column in &columns {
                 let figure = self.median(row.id, column).map_or_else(|| "-".to_owned(), short);
@@ -139,7 +149,7 @@ impl Report {
                 text.push_str("  ");
                 text.push_str(&self.judge(row, bar).map_or_else(
                     || "not measured".to_owned(),
-                    |verdict| verdict_text(bar, &verdict),
+                    |verdict| verdict_text(row, bar, &verdict),
                 ));
             }
             text.push('\n');
@@ -150,7 +160,7 @@ impl Report {
     /// Rows, rounds, medians and verdicts.
     #[must_use]
     pub fn json(&self) -> Value {
-        let rows = ROWS.iter().filter_map(|row| {
+        let rows = all().filter_map(|row| {
             let columns = self.figures.get(row.id)?;
             let figures: serde_json::Map<String, Value> = columns
                 .iter()
@@ -187,10 +197,11 @@ impl Report {
     }
 }
 
-fn verdict_text(bar: &Bar, verdict: &Verdict) -> String {
+fn verdict_text(row: &Row, bar: &Bar, verdict: &Verdict) -> String {
     let word = if verdict.met { "ok" } else { "SHORT" };
     let limit = short(verdict.limit);
     match bar.against {
+        Against::Itself if row.better == Better::Higher => format!("at least {limit}: {word}"),
         Against::Itself => format!("at most {limit}: {word}"),
         _ => format!("{} of {}, at least {limit}: {word}", short(verdict.figure), verdict.against),
     }

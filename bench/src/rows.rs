@@ -1,6 +1,7 @@
 //! The rows: what is measured, in which order. Engines take turns round by round, so that ratios are made inside one
 //! run; what is held to a tight ratio takes turns slice by slice.
 
+pub mod cask;
 pub mod data;
 pub mod open;
 pub mod ours;

@@ -2,14 +2,17 @@
 
 #![forbid(unsafe_code)]
 
-use serde_json::json;
+use serde_json::{Value, json};
 use slotcask_bench::args::{Args, HELP};
 use slotcask_bench::bars::OURS;
+use slotcask_bench::cask_child::{CASK_CHILD, CaskTask};
 use slotcask_bench::child::{CHILD, Task};
 use slotcask_bench::engine::Outcome;
 use slotcask_bench::report::Report;
-use slotcask_bench::rows::{Runner, open, ours, runners, stalls, sync};
+use slotcask_bench::rows::cask::CaskRunner;
+use slotcask_bench::rows::{Runner, cask, open, ours, runners, stalls, sync};
 use slotcask_bench::{machine, workload};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -31,16 +34,23 @@ fn run() -> Outcome<ExitCode> {
         runner.ok_or("unknown engine")?.perform(&task)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if arguments.next_if(|first| first == CASK_CHILD).is_some() {
+        let task = CaskTask::parse(arguments)?;
+        let runner = cask::runners().into_iter().find(|runner| runner.name() == task.engine);
+        runner.ok_or("unknown engine")?.perform(&task)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let args = Args::parse(arguments)?;
     if args.help {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
     std::fs::create_dir_all(&args.dir)?;
+    let (fixed, casks) = selected(&args)?;
     let machine = machine::facts(&args.dir);
     eprintln!("{machine:#}");
     let start = Instant::now();
-    let report = measure(&args, start)?;
+    let report = measure(&args, &fixed, &casks, start)?;
     // Only an empty directory is removed: the rows took their own subdirectories away.
     let _ = std::fs::remove_dir(&args.dir);
 
@@ -57,16 +67,15 @@ fn run() -> Outcome<ExitCode> {
         "parameters": {
             "keys": args.keys,
             "stall_keys": args.stall_keys,
+            "cask_keys": args.cask_keys,
             "key_len": size_of::<workload::Key>(),
             "value_len": size_of::<workload::Value>(),
             "rounds": args.rounds,
             "seed": args.seed,
             "slice_ms": args.slice.as_millis() as u64,
-            "engines": selected(&args)?.iter().map(|runner| runner.name()).collect::<Vec<_>>(),
-            "keys_by_engine": selected(&args)?
-                .iter()
-                .map(|runner| (runner.name().to_owned(), json!(runner.keys(args.keys))))
-                .collect::<serde_json::Map<_, _>>(),
+            "engines": names(&fixed, &casks).into_iter().collect::<Vec<_>>(),
+            "keys_by_engine": keys_by_engine(fixed.iter().map(|r| (r.name(), r.keys(args.keys)))),
+            "cask_keys_by_engine": keys_by_engine(casks.iter().map(|r| (r.name(), r.keys(args.cask_keys)))),
         },
         "rows": report.json(),
     });
@@ -75,27 +84,41 @@ fn run() -> Outcome<ExitCode> {
     Ok(if args.strict && short > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn selected(args: &Args) -> Outcome<Vec<Box<dyn Runner>>> {
-    let all = runners();
-    if let Some(unknown) =
-        args.engines.iter().find(|name| all.iter().all(|runner| runner.name() != *name))
-    {
+type Fixed = Vec<Box<dyn Runner>>;
+type Casks = Vec<Box<dyn CaskRunner>>;
+
+fn names(fixed: &Fixed, casks: &Casks) -> BTreeSet<&'static str> {
+    let fixed = fixed.iter().map(|runner| runner.name());
+    fixed.chain(casks.iter().map(|runner| runner.name())).collect()
+}
+
+fn keys_by_engine(keys: impl Iterator<Item = (&'static str, u64)>) -> Value {
+    keys.map(|(name, keys)| (name.to_owned(), json!(keys)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn selected(args: &Args) -> Outcome<(Fixed, Casks)> {
+    let (mut fixed, mut casks) = (runners(), cask::runners());
+    let known = names(&fixed, &casks);
+    if let Some(unknown) = args.engines.iter().find(|name| !known.contains(name.as_str())) {
         return Err(format!("{unknown} is not built in; see --help").into());
     }
     let wanted = |name: &str| args.engines.is_empty() || args.engines.iter().any(|e| e == name);
-    Ok(all.into_iter().filter(|runner| wanted(runner.name())).collect())
+    fixed.retain(|runner| wanted(runner.name()));
+    casks.retain(|runner| wanted(runner.name()));
+    Ok((fixed, casks))
 }
 
-fn measure(args: &Args, start: Instant) -> Outcome<Report> {
+fn measure(args: &Args, runners: &Fixed, casks: &Casks, start: Instant) -> Outcome<Report> {
     let mut report = Report::default();
-    let runners = selected(args)?;
     let with_ours = runners.iter().any(|runner| runner.name() == OURS);
     let tell = |what: &str, round: u64| {
         eprintln!("[{:>4} s] {what}, round {}", start.elapsed().as_secs(), round + 1);
     };
     if args.wants("data") {
         for round in 0..args.rounds {
-            for runner in &runners {
+            for runner in runners {
                 tell(&format!("data of {}", runner.name()), round);
                 runner.data_round(args, round, &mut report)?;
             }
@@ -129,11 +152,12 @@ fn measure(args: &Args, start: Instant) -> Outcome<Report> {
     }
     if args.wants("open") {
         tell("open", 0);
-        open::open_rows(args, &runners, &mut report)?;
+        open::open_rows(args, runners, &mut report)?;
     }
     if args.wants("memory") {
         tell("memory", 0);
-        open::memory_rows(args, &runners, &mut report)?;
+        open::memory_rows(args, runners, &mut report)?;
     }
+    cask::run(args, casks, &mut report, &tell)?;
     Ok(report)
 }

@@ -17,6 +17,18 @@ const LOCKED_MAX: Duration = Duration::from_secs(10);
 /// Pause between two attempts to open such a store.
 const LOCKED_PAUSE: Duration = Duration::from_millis(1);
 
+/// Opens a store. It stays locked until the kernel has ended the writes of the process that had it open, which may be
+/// moments after that process is gone. The wait is part of opening and is measured with it.
+pub(super) fn open_waiting(options: &Options, dir: &Path) -> Outcome<Store> {
+    let start = Instant::now();
+    loop {
+        match options.clone().open(dir) {
+            Err(Error::Locked { .. }) if start.elapsed() < LOCKED_MAX => sleep(LOCKED_PAUSE),
+            opened => return Ok(opened?),
+        }
+    }
+}
+
 /// One store with one table.
 pub struct Slotcask {
     store: Store,
@@ -88,16 +100,7 @@ impl Engine for Slotcask {
             Mode::Buffered => Durability::Buffered,
             Mode::Sync => Durability::Sync,
         };
-        let options = Options::new().durability(durability);
-        let start = Instant::now();
-        let store = loop {
-            match options.clone().open(dir) {
-                // A store stays locked until the kernel has ended the writes of the process that had it open, which
-                // may be moments after that process is gone. The wait is part of opening and is measured with it.
-                Err(Error::Locked { .. }) if start.elapsed() < LOCKED_MAX => sleep(LOCKED_PAUSE),
-                opened => break opened?,
-            }
-        };
+        let store = open_waiting(&Options::new().durability(durability), dir)?;
         let map = store.fixed_map(TABLE)?;
         Ok(Self { store, map })
     }

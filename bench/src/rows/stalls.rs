@@ -15,13 +15,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Part of the sustained rate that the paced writer asks for.
-const PACE: f64 = 0.8;
+pub const PACE: f64 = 0.8;
 /// Bytes of the probe's file.
-const PROBE_SIZE: u64 = 4 << 20;
+pub const PROBE_SIZE: u64 = 4 << 20;
 /// Slices in which the sustained rate is found: long enough for several checkpoints at full speed.
-const SUSTAINED_SLICES: u32 = 15;
+pub const SUSTAINED_SLICES: u32 = 15;
 /// Slices of one paced round.
-const PACED_SLICES: u32 = 8;
+pub const PACED_SLICES: u32 = 8;
 
 /// What one paced round saw.
 #[derive(Debug)]
@@ -49,8 +49,11 @@ pub fn run(args: &Args, report: &mut Report) -> Outcome<()> {
     for round in 0..args.rounds {
         let rate = sustained.min(fill) * PACE;
         let time = args.slice * PACED_SLICES;
-        let (paced, longest) =
-            beside_probe(&probe, || paced(&engine, keys, args.seed + round, rate, time))?;
+        let put = |random: &mut Random, writing| {
+            let number = random.below(keys);
+            engine.put(&key(number), &value(number, writing))
+        };
+        let (paced, longest) = beside_probe(&probe, || paced(args.seed + round, rate, time, put))?;
         let us = |nanos: u64| nanos as f64 / 1e3;
         report.add("stalls, p99.9", OURS, us(paced.calls.value_at_quantile(0.999)));
         report.add("stalls, p99.99", OURS, us(paced.calls.value_at_quantile(0.9999)));
@@ -75,7 +78,13 @@ fn full_speed(engine: &Slotcask, args: &Args, writing: u64) -> Outcome<f64> {
 }
 
 /// Runs `work` while the probe syncs; returns what came of it and the longest sync.
-fn beside_probe<T>(probe: &RawFile, work: impl FnOnce() -> Outcome<T>) -> Outcome<(T, Duration)> {
+///
+/// # Errors
+/// Those of `work`, or of the raw file.
+pub fn beside_probe<T>(
+    probe: &RawFile,
+    work: impl FnOnce() -> Outcome<T>,
+) -> Outcome<(T, Duration)> {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let probing = scope.spawn(|| longest_sync(probe, &stop));
@@ -86,31 +95,29 @@ fn beside_probe<T>(probe: &RawFile, work: impl FnOnce() -> Outcome<T>) -> Outcom
     })
 }
 
-/// Puts at `rate` a second for `time`. A put that is late is made at once, and those after it stay due when they were.
+/// Calls `operation`, with random numbers and how many calls there were before, `rate` times a second for `time`. A put that is
+/// late is made at once, and those after it stay due when they were.
 ///
 /// # Errors
-/// The engine's.
-pub fn paced<E: Engine>(
-    engine: &E,
-    keys: u64,
+/// The first of `operation`.
+pub fn paced(
     seed: u64,
     rate: f64,
     time: Duration,
+    mut operation: impl FnMut(&mut Random, u64) -> Outcome<()>,
 ) -> Outcome<Paced> {
     let mut seen = Paced { calls: Histogram::new(3)?, due: Histogram::new(3)? };
     let mut random = Random::new(seed);
     let start = Instant::now();
     let puts = (rate * time.as_secs_f64()) as u64;
     for put in 0..puts {
-        let number = random.below(keys);
-        let (key, value) = (key(number), value(number, put));
         let due = Duration::from_secs_f64(put as f64 / rate);
         let mut before = start.elapsed();
         while before < due {
             std::hint::spin_loop();
             before = start.elapsed();
         }
-        engine.put(&key, &value)?;
+        operation(&mut random, put)?;
         let after = start.elapsed();
         seen.calls.record((after - before).as_nanos() as u64)?;
         seen.due.record((after - due).as_nanos() as u64)?;
