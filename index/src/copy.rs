@@ -60,7 +60,10 @@ pub(crate) fn load(words: &[AtomicU64], bytes: &mut [MaybeUninit<u8>]) {
     let (whole, tail) = bytes.as_chunks_mut::<8>();
     let (first, rest) = words.split_at(whole.len());
     for (word, bytes) in first.iter().zip(whole) {
-        *bytes = word.load(Ordering::Relaxed).to_le_bytes().map(MaybeUninit::new);
+        // Mapping the array compiles to eight stores of a byte.
+        let word = word.load(Ordering::Relaxed).to_le_bytes();
+        // SAFETY: `bytes` is eight bytes, borrowed exclusively; `[u8; 8]` has its layout and needs no alignment.
+        unsafe { bytes.as_mut_ptr().cast::<[u8; 8]>().write(word) };
     }
     if !tail.is_empty() {
         let word = rest[0].load(Ordering::Relaxed).to_le_bytes();
