@@ -146,7 +146,7 @@ impl<'a> DataWriter<'a> {
         }
         let mut block = AlignedBuf::zeroed(BLOCK_SIZE);
         let header =
-            SegmentHeader::new(self.ident.store, self.ident.shard, self.generation, self.offset);
+            SegmentHeader::new(self.ident.store, self.ident.shard, self.generation, self.offset, 0);
         block[..SegmentHeader::SIZE].copy_from_slice(header.as_bytes());
         self.file.write_at(0, &block)?;
         if !mutants::active("merge_skips_sync") {

@@ -14,6 +14,10 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "recovery accepts what is above the watermark without rewriting it",
     ),
     ("trust_empty_tail", "an opening goes on from a flush without records that may not be synced"),
+    (
+        "trust_found_restart",
+        "an opening drops what a restart voids, which a killed process did not sync",
+    ),
     ("trust_found_names", "an opening builds on names that a killed process did not sync"),
     ("ignore_watermark", "a log that ends below its watermark is accepted"),
     ("ignore_flush_beyond", "a valid flush beyond the end of the chain is not looked for"),

@@ -23,14 +23,21 @@ layout! {
         store: [u8; 16] = "store id",
         generation: U64 = "generation: 1 for the first segment of the shard, never used twice",
         segment_size: U64 = "bytes of the file",
-        reserved: [u8; 16] = "zero",
+        manifest_sequence: U64 = "number of the newest durable manifest record when this was written; 0 in a data file",
+        reserved: [u8; 8] = "zero",
     }
 }
 
 impl SegmentHeader {
-    /// The header of a segment.
+    /// The header of a segment that was made when the manifest record `manifest_sequence` was the newest.
     #[must_use]
-    pub fn new(store: StoreId, shard: u8, generation: u64, segment_size: u64) -> Self {
+    pub fn new(
+        store: StoreId,
+        shard: u8,
+        generation: u64,
+        segment_size: u64,
+        manifest_sequence: u64,
+    ) -> Self {
         let mut header = Self {
             checksum: U64::ZERO,
             magic: U32::new(SEGMENT_MAGIC),
@@ -39,7 +46,8 @@ impl SegmentHeader {
             store: store.0,
             generation: U64::new(generation),
             segment_size: U64::new(segment_size),
-            reserved: [0; 16],
+            manifest_sequence: U64::new(manifest_sequence),
+            reserved: [0; 8],
         };
         header.checksum = U64::new(seed().checksum(&header.as_bytes()[8..]));
         header
@@ -62,7 +70,7 @@ impl SegmentHeader {
         if let Some(reason) = Reason::of_version(header.version.get()) {
             return Err(reason);
         }
-        if header.reserved != [0; 16] {
+        if header.reserved != [0; 8] {
             return Err(Reason::Reserved { what: "segment header" });
         }
         let size = header.segment_size.get();

@@ -10,12 +10,28 @@ const ALIGN: usize = 4096;
 /// A byte buffer of fixed capacity, aligned to 4096 bytes, with a length. Capacity is whole blocks. Bytes between
 /// length and capacity are zero or what was there before.
 pub struct AlignedBuf {
+    /// What was allocated, with [`layout`] of `capacity`.
+    base: *mut u8,
+    /// The first aligned byte of it.
     data: *mut u8,
     capacity: usize,
     len: usize,
 }
 
-// SAFETY: `data` is owned by this value alone, as a `Box<[u8]>` would own it, and `u8` is Send.
+/// From this capacity on an allocation is larger than the buffer and asks for no alignment: the system allocator then takes zeroed
+/// pages from the kernel, and what is never used of a large buffer is never touched. For an aligned one it writes the zeros.
+const LARGE: usize = 128 << 10;
+
+fn layout(capacity: usize) -> Layout {
+    let layout = if capacity >= LARGE {
+        Layout::from_size_align(capacity.saturating_add(ALIGN), 16)
+    } else {
+        Layout::from_size_align(capacity, ALIGN)
+    };
+    layout.expect("a buffer is smaller than isize::MAX")
+}
+
+// SAFETY: `base` and `data` are owned by this value alone, as a `Box<[u8]>` would own it, and `u8` is Send.
 unsafe impl Send for AlignedBuf {}
 // SAFETY: shared access only reads through `&self`, exclusive access needs `&mut self`; `u8` is Sync.
 unsafe impl Sync for AlignedBuf {}
@@ -25,14 +41,17 @@ impl AlignedBuf {
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         let capacity = capacity.max(1).next_multiple_of(ALIGN);
-        let layout =
-            Layout::from_size_align(capacity, ALIGN).expect("a buffer is smaller than isize::MAX");
+        let layout = layout(capacity);
         // SAFETY: `layout` has a size above zero: capacity is at least one block.
-        let data = unsafe { alloc_zeroed(layout) };
-        if data.is_null() {
+        let base = unsafe { alloc_zeroed(layout) };
+        if base.is_null() {
             handle_alloc_error(layout);
         }
-        Self { data, capacity, len: 0 }
+        let slack = base.addr().next_multiple_of(ALIGN) - base.addr();
+        // SAFETY: a small allocation is aligned and `slack` 0; a large one has a block more than `capacity`, and `slack` is
+        // less than a block.
+        let data = unsafe { base.add(slack) };
+        Self { base, data, capacity, len: 0 }
     }
 
     /// A buffer of `len` zeros.
@@ -85,9 +104,8 @@ impl DerefMut for AlignedBuf {
 
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
-        let layout = Layout::from_size_align(self.capacity, ALIGN).expect("checked at allocation");
-        // SAFETY: `data` was allocated with exactly this layout and is freed once.
-        unsafe { dealloc(self.data, layout) }
+        // SAFETY: `base` was allocated with exactly this layout and is freed once.
+        unsafe { dealloc(self.base, layout(self.capacity)) }
     }
 }
 
@@ -97,5 +115,28 @@ impl fmt::Debug for AlignedBuf {
             .field("len", &self.len)
             .field("capacity", &self.capacity)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_of_every_size_are_aligned_and_zero() {
+        for capacity in [0, 1, ALIGN, LARGE - ALIGN, LARGE - 1, LARGE, LARGE + 1, 3 * LARGE] {
+            let buf = AlignedBuf::zeroed(capacity);
+            assert!(buf.data.addr().is_multiple_of(ALIGN));
+            assert!(buf.capacity().is_multiple_of(ALIGN) && buf.capacity() >= capacity);
+            assert_eq!(buf.len(), capacity);
+            assert!(buf.iter().all(|byte| *byte == 0));
+        }
+    }
+
+    #[test]
+    fn a_large_buffer_can_be_written_to_its_last_byte() {
+        let mut buf = AlignedBuf::zeroed(LARGE);
+        buf.fill(7);
+        assert!(buf.iter().all(|byte| *byte == 7));
     }
 }

@@ -153,7 +153,9 @@ impl ManifestScan {
             }
             beyond += BLOCK_SIZE;
         }
-        let torn = bytes[offset.min(bytes.len())..].iter().any(|byte| *byte != 0);
+        // Blocks are compared as a whole, which takes a fraction of the time of a loop over bytes.
+        let rest = &bytes[offset.min(bytes.len())..];
+        let torn = rest.chunks(BLOCK_SIZE).any(|block| *block != [0; BLOCK_SIZE][..block.len()]);
         let older = generations
             .iter()
             .filter(|other| **other != generation)

@@ -92,7 +92,13 @@ impl Maintenance {
         if !mutants::active("skip_directory_sync") {
             env.disk.sync_dir(&ident.dir).map_err(|error| grave(error.into()))?;
         }
-        let header = SegmentHeader::new(ident.store, ident.shard, generation, segment_size);
+        let header = SegmentHeader::new(
+            ident.store,
+            ident.shard,
+            generation,
+            segment_size,
+            self.manifest.sequence,
+        );
         let mut block = AlignedBuf::zeroed(BLOCK_SIZE);
         block[..SegmentHeader::SIZE].copy_from_slice(header.as_bytes());
         file.write_at(0, &block).and_then(|()| file.sync()).map_err(|error| grave(error.into()))?;

@@ -92,7 +92,7 @@ pub fn all() -> Vec<Golden> {
         golden(
             "segment_header",
             "the first block of a segment, without its zeros",
-            SegmentHeader::new(STORE, SHARD, GENERATION, SEGMENT_SIZE).as_bytes().to_vec(),
+            SegmentHeader::new(STORE, SHARD, GENERATION, SEGMENT_SIZE, 0).as_bytes().to_vec(),
             &[(0, SegmentHeader::LAYOUT)],
         ),
         golden(

@@ -14,7 +14,13 @@ pub fn target(data: &[u8]) -> Outcome {
     if let Ok(shard) = u8::try_from(header.shard.get()) {
         let store = StoreId(header.store);
         assert_eq!(header.foreign(store, shard, generation), None);
-        let again = SegmentHeader::new(store, shard, generation, header.segment_size.get());
+        let again = SegmentHeader::new(
+            store,
+            shard,
+            generation,
+            header.segment_size.get(),
+            header.manifest_sequence.get(),
+        );
         assert_eq!(again.as_bytes(), &data[..SegmentHeader::SIZE]);
     }
     let ours = header.foreign(STORE, SHARD, GENERATION).is_none();

@@ -42,17 +42,31 @@ impl Block {
         if known != 0 {
             return known;
         }
-        let zeros = self.bytes.iter().all(|byte| *byte == 0);
-        let hash = if zeros { ZEROS } else { xxh3_64(&self.bytes).max(ZEROS + 1) };
+        let hash = if is_zero(&self.bytes) { ZEROS } else { hash_of(&self.bytes) };
         self.hash.store(hash, Ordering::Relaxed);
         hash
     }
 }
 
+fn hash_of(bytes: &[u8; BLOCK]) -> u64 {
+    xxh3_64(bytes).max(ZEROS + 1)
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    // One comparison of memory; a loop over bytes is many times slower.
+    const NOTHING: [u8; BLOCK] = [0; BLOCK];
+    *bytes == NOTHING
+}
+
+/// Hash of a block.
+pub(super) fn hash(block: &BlockRef) -> u64 {
+    block.as_ref().map_or(ZEROS, |block| block.hash())
+}
+
 /// A block that holds a copy of `bytes`.
 pub(super) fn of_bytes(bytes: &[u8]) -> BlockRef {
     assert_eq!(bytes.len(), BLOCK);
-    if bytes.iter().all(|byte| *byte == 0) {
+    if is_zero(bytes) {
         return None;
     }
     let mut block = Block { bytes: [0; BLOCK], hash: AtomicU64::new(0) };

@@ -3,7 +3,7 @@
 use super::event::OpKind;
 use super::fault::{Fault, OpFilter};
 use super::names::{FileId, Names, Node, normal};
-use super::state::{POWER_LOSS, SimOptions, State, Verdict};
+use super::state::{POWER_LOSS, SimOptions, State, Verdict, Watcher};
 use crate::disk::{DirEntry, Disk, File, FileLock, OpenMode, Stat};
 use crate::error::{IoError, IoErrorKind, Result};
 use crate::retry::{BLOCK, RawFile, RetryFile, uninterrupted};
@@ -66,6 +66,15 @@ impl SimDisk {
         Self::of_state(state)
     }
 
+    /// Runs `f` while the power is off: calls of the disk fail, nothing changes and nothing is counted. A process that is dropped meanwhile
+    /// leaves what it would leave if it were killed.
+    pub fn without_power<T>(&self, f: impl FnOnce() -> T) -> T {
+        let dead = std::mem::replace(&mut self.state().dead, true);
+        let result = f();
+        self.state().dead = dead;
+        result
+    }
+
     /// How many events there were: calls that change the disk or what a crash may do to it ([`OpKind::is_event`]).
     #[must_use]
     pub fn io_count(&self) -> u64 {
@@ -82,6 +91,19 @@ impl SimDisk {
     /// [`is_power_loss`] knows, and nothing changes any more.
     pub fn stop_after(&self, io_index: u64) {
         self.state().stop_at = Some(io_index);
+    }
+
+    /// Gives `watcher` a fork of the disk before every event from now on: the disk as [`SimDisk::stop_after`] would leave it
+    /// there. So one run gives all the places where it could have been cut. The watcher replaces an earlier one.
+    ///
+    /// The disk itself is busy meanwhile: a watcher that calls it waits for ever.
+    pub fn watch(&self, watcher: impl FnMut(Self) + Send + 'static) {
+        self.state().set_watcher(Some(Watcher(Box::new(watcher))));
+    }
+
+    /// Ends [`SimDisk::watch`].
+    pub fn unwatch(&self) {
+        self.state().set_watcher(None);
     }
 
     /// One line for every event so far; empty unless [`SimOptions::trace`].

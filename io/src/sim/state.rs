@@ -1,7 +1,8 @@
 //! Everything that a simulated disk knows.
 
-use super::block;
+use super::block::{self, BlockRef};
 use super::content::Content;
+use super::disk::SimDisk;
 use super::event::{KINDS, OpKind};
 use super::fault::{FaultError, Faults, OpFilter};
 use super::file::{FileState, Pending, WriteOp};
@@ -9,6 +10,7 @@ use super::names::{FileId, NameOp, Names, Node, split};
 use super::rng::{Rng, mix};
 use crate::retry::BLOCK;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -78,6 +80,16 @@ pub(super) struct State {
     pub(super) locks: BTreeSet<Arc<str>>,
     /// Bytes in blocks of files that have a name.
     used: u64,
+    watcher: Option<Watcher>,
+}
+
+/// Who is given a fork of the disk before every event.
+pub(super) struct Watcher(pub(super) Box<dyn FnMut(SimDisk) + Send>);
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watcher")
+    }
 }
 
 fn os(code: i32) -> io::Error {
@@ -108,15 +120,20 @@ impl State {
             op_counts: [0; KINDS],
             locks: BTreeSet::new(),
             used,
+            watcher: None,
         }
     }
 
-    /// The same disk once more: pending writes, names, faults and counters too; no handles and no locks.
+    /// Sets who is given a fork before every event.
+    pub(super) fn set_watcher(&mut self, watcher: Option<Watcher>) {
+        self.watcher = watcher;
+    }
+
+    /// The same disk once more: pending writes, names, faults and counters too; no handles and no locks, hence no files that
+    /// only handles kept.
     pub(super) fn fork(&self) -> Self {
-        let mut files = self.files.clone();
-        for slot in files.iter_mut().flatten() {
-            slot.handles = 0;
-        }
+        let fork = |slot: &Slot| (!slot.gone).then(|| Slot { handles: 0, ..slot.clone() });
+        let files = self.files.iter().map(|slot| slot.as_ref().and_then(fork)).collect();
         Self {
             options: self.options.clone(),
             rng: self.rng.clone(),
@@ -127,6 +144,7 @@ impl State {
             trace: self.trace.clone(),
             faults: self.faults.clone(),
             locks: BTreeSet::new(),
+            watcher: None,
             ..*self
         }
     }
@@ -151,6 +169,12 @@ impl State {
         }
         if self.dead {
             return Err(io::Error::other(POWER_LOSS));
+        }
+        if op.is_event()
+            && let Some(mut watcher) = self.watcher.take()
+        {
+            watcher.0(SimDisk::of_state(self.fork()));
+            self.watcher = Some(watcher);
         }
         self.op_counts[op as usize] += 1;
         let fault = self.faults.check(op, path);
@@ -348,8 +372,7 @@ impl State {
         }
     }
 
-    fn pending_write(&self, offset: u64, data: &[u8]) -> Pending {
-        let blocks = data.chunks(BLOCK).map(block::of_bytes).collect();
+    fn pending_write(&self, offset: u64, blocks: Vec<BlockRef>) -> Pending {
         let event = self.next_event - 1;
         Pending { op: Arc::new(WriteOp { event, first: offset / B, blocks }), alive: None }
     }
@@ -365,33 +388,34 @@ impl State {
             offset.is_multiple_of(B) && data.len().is_multiple_of(BLOCK),
             "a direct write of pieces of blocks"
         );
-        let verdict =
-            self.begin(OpKind::Write, path, [offset, data.len() as u64, xxh3_64(data)])?;
-        let (data, count) = match &verdict {
-            Verdict::Go | Verdict::Fail(_) => (data, data.len()),
+        let mut blocks: Vec<BlockRef> = data.chunks(BLOCK).map(block::of_bytes).collect();
+        // Blocks remember their hash: a crash image needs it again.
+        let content = blocks.iter().fold(0, |hash, written| mix(hash ^ block::hash(written)));
+        let verdict = self.begin(OpKind::Write, path, [offset, data.len() as u64, content])?;
+        let end = |blocks: &[BlockRef]| offset + (blocks.len() * BLOCK) as u64;
+        let count = match verdict {
+            Verdict::Go => data.len(),
             Verdict::Short => {
                 // Reports a piece of a block beyond the whole blocks that it does; the caller must do that block again.
-                let done = data.len() / BLOCK / 2 * BLOCK;
-                (&data[..done], done + block::SECTOR)
+                blocks.truncate(blocks.len() / 2);
+                blocks.len() * BLOCK + block::SECTOR
+            }
+            Verdict::Fail(error) => {
+                if error.kind() != io::ErrorKind::Interrupted && self.has_room(file, end(&blocks)) {
+                    // Nobody knows what of it reached the medium.
+                    let mut pending = self.pending_write(offset, blocks);
+                    let whole_blocks = self.options.profile == Profile::Block4k;
+                    pending.decimate(&mut self.rng, whole_blocks);
+                    self.change_content(file, |state| state.write(pending));
+                }
+                return Err(error);
             }
         };
-        if let Verdict::Fail(error) = verdict {
-            if error.kind() != io::ErrorKind::Interrupted
-                && self.has_room(file, offset + data.len() as u64)
-            {
-                // Nobody knows what of it reached the medium.
-                let mut pending = self.pending_write(offset, data);
-                let whole_blocks = self.options.profile == Profile::Block4k;
-                pending.decimate(&mut self.rng, whole_blocks);
-                self.change_content(file, |state| state.write(pending));
-            }
-            return Err(error);
-        }
-        if !self.has_room(file, offset + data.len() as u64) {
+        if !self.has_room(file, end(&blocks)) {
             return Err(os(libc::ENOSPC));
         }
-        if !data.is_empty() {
-            let pending = self.pending_write(offset, data);
+        if !blocks.is_empty() {
+            let pending = self.pending_write(offset, blocks);
             self.change_content(file, |state| state.write(pending));
         }
         Ok(count)

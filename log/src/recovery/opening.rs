@@ -37,6 +37,8 @@ pub struct Opening {
     /// Files that were being made.
     pub(crate) leftovers: Vec<PathBuf>,
     pub(crate) generation_highest: u64,
+    /// The newest manifest record that the header of a segment names.
+    pub(crate) manifest_named: u64,
     pub(crate) end: Option<ScanEnd>,
 }
 
@@ -130,6 +132,7 @@ impl Opening {
             ident: ident.clone(),
             config: config.clone(),
             generation_highest,
+            manifest_named: 0,
             segments: Vec::new(),
             spares,
             stale: Vec::new(),
@@ -166,12 +169,11 @@ impl Opening {
                 continue;
             }
             match self.open_segment(generation, len, &path) {
-                Ok(file) => self.segments.push(FoundSegment {
-                    generation,
-                    path,
-                    file,
-                    first_sequence: None,
-                }),
+                Ok((file, named)) => {
+                    self.manifest_named = self.manifest_named.max(named);
+                    let first_sequence = None;
+                    self.segments.push(FoundSegment { generation, path, file, first_sequence });
+                }
                 // A crash between a segment's rename and the manifest record that lists it leaves this.
                 Err(LogError::Corrupt { .. }) if !is_listed => self.stale.push(generation),
                 Err(error) => return Err(error),
@@ -180,12 +182,13 @@ impl Opening {
         Ok(())
     }
 
+    /// The file, and the manifest record that its header names.
     fn open_segment(
         &self,
         generation: u64,
         len: u64,
         path: &std::path::Path,
-    ) -> Result<Arc<dyn File>> {
+    ) -> Result<(Arc<dyn File>, u64)> {
         if len != self.config.segment_size {
             let reason =
                 Reason::Mismatch { what: "bytes", expected: self.config.segment_size, found: len };
@@ -194,15 +197,19 @@ impl Opening {
         let file = self.env.disk.open(path, OpenMode::Read)?;
         let mut block = AlignedBuf::zeroed(BLOCK_SIZE);
         file.read_at(0, &mut block)?;
+        let mut named = 0;
         let reason = match SegmentHeader::decode(&block) {
-            Ok(header) => header.foreign(self.ident.store, self.ident.shard, generation),
+            Ok(header) => {
+                named = header.manifest_sequence.get();
+                header.foreign(self.ident.store, self.ident.shard, generation)
+            }
             Err(Reason::Version { supported, found }) => {
                 return Err(LogError::Newer { path: path.to_owned(), found, supported });
             }
             Err(reason) => Some(reason),
         };
         match reason {
-            None => Ok(file),
+            None => Ok((file, named)),
             Some(reason) => Err(LogError::corrupt(path, 0, reason.to_string())),
         }
     }

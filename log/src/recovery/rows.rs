@@ -3,7 +3,7 @@
 /// What the scan found out about the end of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// A valid flush header names a manifest record that the manifest does not have.
+    /// A valid header, of a flush or of a segment, names a manifest record that the manifest does not have.
     pub manifest_short: bool,
     /// The log ends before its watermark.
     pub below_watermark: bool,
@@ -58,7 +58,7 @@ pub const ROWS: &[Row] = &[
         pattern: [Y, X, X, X, X, X, X, X],
         decision: Decision::Refuse,
         legal: false,
-        why: "a flush carries the number of a manifest record only after that record was synced, so the manifest lost it",
+        why: "a flush or a segment's header carries the number of a manifest record only after that record was synced, so the manifest lost it",
     },
     Row {
         name: "below-watermark",

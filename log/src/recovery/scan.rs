@@ -198,7 +198,7 @@ impl Opening {
             redo_from,
             next: floor,
             previous: None,
-            manifest_named: 0,
+            manifest_named: self.manifest_named,
             end: ScanEnd {
                 last_sequence: floor - 1,
                 watermark: state.durable_sequence,

@@ -46,6 +46,7 @@ impl Opening {
     /// As [`Opening::start`].
     pub fn start_with<S>(self, state: S, moved: &mut Moved<'_, S>) -> Result<ShardLog<S>> {
         let end = self.end.clone().expect("the log is scanned before it is started");
+        self.sync_restart()?;
         let mut maintenance = self.fresh_manifest()?;
         self.collect_leftovers(&mut maintenance)?;
         let first = maintenance
@@ -56,6 +57,16 @@ impl Opening {
         log.write_restart(&end, moved)?;
         tracing::debug!(shard = log.ident.shard, last = end.last_sequence, redo, "log started");
         Ok(log)
+    }
+
+    /// Syncs the newest segment. A process that was killed in its opening may not have synced its restart, which voids what stands in
+    /// other segments: before they leave the log it has to be durable.
+    fn sync_restart(&self) -> Result<()> {
+        if self.manifest.state.clean.is_some() || mutants::active("trust_found_restart") {
+            return Ok(());
+        }
+        let newest = self.segments.iter().rfind(|segment| segment.first_sequence.is_some());
+        Ok(newest.map_or(Ok(()), |segment| segment.file.sync())?)
     }
 
     /// A manifest of the next generation, with the state that was found and no mark of a clean close.

@@ -1,11 +1,12 @@
 //! Power loss at every I/O call, with every legal remainder, and again inside the recovery.
 
-use crate::life::{ALL, CASK_ALL, CASK_OPS, Life, OPS, Op};
-use crate::model::{Model, State};
+use crate::cuts::{Cut, cuts_of, end_of, play};
+use crate::model::Model;
 use crate::random::Random;
-use crate::verdict::judge;
+pub use crate::script::{EXHAUSTIVE, Script, directed, script};
+use crate::verdict::{self, Opened, judge};
+use slotcask_io::SimDisk;
 use slotcask_io::sim::{CrashPlan, NamePlan, Profile, SizePlan, WritePlan};
-use slotcask_io::{SimDisk, SimOptions};
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
@@ -57,73 +58,6 @@ impl Tally {
     }
 }
 
-/// A string of operations with the seed of its choices.
-#[derive(Debug, Clone)]
-pub struct Script {
-    /// Seed.
-    pub seed: u64,
-    /// Operations.
-    pub ops: Vec<Op>,
-    /// Whether there is a cask table.
-    pub cask: bool,
-}
-
-/// The scripts: all strings up to length 3, then random ones without end. A script is known by its number.
-#[must_use]
-pub fn script(number: u64, cask: bool) -> Script {
-    let strings: &[Op] = if cask { &CASK_OPS } else { &OPS };
-    let all: &[Op] = if cask { &CASK_ALL } else { &ALL };
-    let base = strings.len() as u64;
-    let mut rest = number;
-    for len in 0..=3_u32 {
-        let count = base.pow(len);
-        if rest < count {
-            let mut ops = Vec::new();
-            for _ in 0..len {
-                ops.push(strings[(rest % base) as usize]);
-                rest /= base;
-            }
-            return Script { seed: number, ops, cask };
-        }
-        rest -= count;
-    }
-    let mut random = Random(number);
-    let len = 4 + random.below(if cask { 24 } else { 14 });
-    let ops = (0..len).map(|_| all[random.below(all.len() as u64) as usize]).collect();
-    Script { seed: number, ops, cask }
-}
-
-/// Scripts that are all strings up to length 3.
-pub const EXHAUSTIVE: u64 = 1 + 10 + 100 + 1000;
-
-/// Runs a script on a fresh disk until it ends or event `stop`.
-#[must_use]
-pub fn play(script: &Script, stop: u64, budget: &Budget) -> (SimDisk, Model) {
-    let disk = SimDisk::new(SimOptions {
-        profile: budget.profile,
-        seed: script.seed,
-        ..SimOptions::default()
-    });
-    disk.stop_after(stop);
-    let mut model = Model::new(State::default());
-    let _ = live(&disk, script, &mut model, budget.protected);
-    (disk, model)
-}
-
-fn live(
-    disk: &SimDisk,
-    script: &Script,
-    model: &mut Model,
-    protected: bool,
-) -> slotcask::Result<()> {
-    let mut life = Life::open(disk, protected, script.seed)?;
-    life.furnish(model, script.cask)?;
-    for op in &script.ops {
-        life.run(*op, model)?;
-    }
-    Ok(())
-}
-
 /// The ways in which a power loss now can end.
 fn plans(disk: &SimDisk, random: &mut Random, profile: Profile) -> Vec<CrashPlan> {
     let pending = disk.pending_summary();
@@ -156,30 +90,19 @@ fn plans(disk: &SimDisk, random: &mut Random, profile: Profile) -> Vec<CrashPlan
     plans
 }
 
-/// The ends of all strings of up to three operations: every one is played whole and judged by what is left when the power goes then.
+/// The ends of all strings of up to three operations, and of the directed ones when there is a cask table: every one is played whole and
+/// judged by what is left when the power goes then.
 /// The first violation ends it.
 #[must_use]
 pub fn ends(budget: &Budget) -> Option<String> {
-    for number in 0..EXHAUSTIVE {
-        let script = script(number, budget.cask);
-        let options =
-            SimOptions { profile: budget.profile, seed: script.seed, ..SimOptions::default() };
-        let disk = SimDisk::new(options);
-        let mut model = Model::new(State::default());
-        // Kept until the images are taken: a store that is dropped is closed.
-        let mut life = Life::open(&disk, budget.protected, script.seed).ok()?;
-        let played = life
-            .furnish(&mut model, script.cask)
-            .and_then(|()| script.ops.iter().try_for_each(|op| life.run(*op, &mut model)));
-        if let Err(error) = played {
-            return Some(describe(
-                &script,
-                disk.io_count(),
-                "no fault",
-                &error.to_string(),
-                budget,
-            ));
-        }
+    let strings = (0..EXHAUSTIVE).map(|number| script(number, budget.cask));
+    for script in directed().filter(|_| budget.cask).chain(strings) {
+        let (Cut { disk, model }, _life) = match end_of(&script, budget.profile, budget.protected) {
+            Ok(end) => end,
+            Err(error) => {
+                return Some(describe(&script, 0, "no fault", &error.to_string(), budget));
+            }
+        };
         for mut plan in [CrashPlan::keep_all(), CrashPlan::keep_none()] {
             if let Err(what) = judge(&disk.crash(&mut plan), budget.protected, &model) {
                 return Some(describe(&script, disk.io_count(), "end of the life", &what, budget));
@@ -193,97 +116,159 @@ pub fn ends(budget: &Budget) -> Option<String> {
 #[must_use]
 pub fn explore(budget: &Budget, mut progress: impl FnMut(&Tally)) -> Tally {
     let started = Instant::now();
-    let mut tally = Tally::default();
-    let mut seen = HashSet::new();
+    let mut explorer = Explorer::new(budget);
     let (part, parts) = budget.part;
     let mut number = part;
-    while (number < EXHAUSTIVE || tally.states < budget.states / parts)
+    while (number < EXHAUSTIVE || explorer.tally.states < budget.states / parts)
         && started.elapsed() < budget.time
-        && tally.violations.len() < 3
+        && explorer.tally.violations.len() < 3
     {
         let seed =
             if number < EXHAUSTIVE { number } else { number.wrapping_add(budget.seed << 20) };
-        explore_script(&script(seed, budget.cask), budget, &mut seen, &mut tally, None);
+        explorer.script(&script(seed, budget.cask), None);
         number += parts;
-        progress(&tally);
+        progress(&explorer.tally);
     }
-    tally
+    explorer.tally
 }
 
-/// Explores one script; `only` names one stop, for reproduction.
-pub fn explore_script(
-    script: &Script,
-    budget: &Budget,
-    seen: &mut HashSet<(u64, usize, usize)>,
-    tally: &mut Tally,
-    only: Option<u64>,
-) {
-    let (whole, model) = play(script, u64::MAX, budget);
-    tally.lives += 1;
-    tally.trace ^= whole.trace_hash().rotate_left((script.seed % 63) as u32);
-    if let Err(what) = judge(&whole.crash(&mut CrashPlan::keep_all()), budget.protected, &model) {
-        tally.violations.push(describe(script, whole.io_count(), "end of the life", &what, budget));
-        return;
+/// Explores one script, or one stop of it: that with all that can be done there.
+#[must_use]
+pub fn reproduce(number: u64, stop: Option<u64>, budget: &Budget) -> Tally {
+    let mut explorer = Explorer::new(budget);
+    explorer.script(&script(number, budget.cask), stop);
+    explorer.tally
+}
+
+/// One in so many first crashes is followed by crashes inside its recovery.
+const SECOND: u64 = 16;
+/// At one stop in so many the process is killed before the power goes.
+const KILL: u64 = 8;
+/// One in so many recovered stores is closed and opened again.
+const CLOSE: u64 = 8;
+
+struct Explorer<'a> {
+    budget: &'a Budget,
+    seen: HashSet<(u64, usize, usize)>,
+    tally: Tally,
+}
+
+impl<'a> Explorer<'a> {
+    fn new(budget: &'a Budget) -> Self {
+        Self { budget, seen: HashSet::new(), tally: Tally::default() }
     }
-    // The founding of the store is the same in every life: the first scripts cover it.
-    let founded = if script.ops.is_empty() || only.is_some() {
-        0
-    } else {
-        let empty = Script { seed: script.seed, ops: Vec::new(), cask: script.cask };
-        play(&empty, u64::MAX, budget).0.io_count()
-    };
-    let mut random = Random(script.seed ^ 0xc0ff_ee00);
-    for stop in founded..=whole.io_count() {
-        if only.is_some_and(|only| only != stop) {
-            continue;
+
+    /// Whether this state was not met before.
+    fn is_new(&mut self, image: &SimDisk, model: &Model) -> bool {
+        let (durable, accepted) = model.position();
+        let is_new = self.seen.insert((image.image_hash(), durable, accepted));
+        self.tally.states += u64::from(is_new);
+        is_new
+    }
+
+    fn violation(&mut self, script: &Script, stop: u64, plan: &str, what: &str) {
+        self.tally.violations.push(describe(script, stop, plan, what, self.budget));
+    }
+
+    fn script(&mut self, script: &Script, only: Option<u64>) {
+        let played = play(script, self.budget.profile, self.budget.protected);
+        let end = played.end();
+        let events = end.disk.io_count();
+        self.tally.lives += 1;
+        self.tally.trace ^= end.disk.trace_hash().rotate_left((script.seed % 63) as u32);
+        if let Some(error) = &played.refused {
+            return self.violation(script, events, "no fault", &error.to_string());
         }
-        let (disk, model) = play(script, stop, budget);
+        let image = end.disk.crash(&mut CrashPlan::keep_all());
+        if let Err(what) = judge(&image, self.budget.protected, &end.model) {
+            return self.violation(script, events, "end of the life", &what);
+        }
+        // The founding of the store is the same in every life: the first script covers it.
+        let first = if script.ops.is_empty() { 0 } else { played.founding };
+        for (stop, cut) in (0..).zip(&played.cuts) {
+            let is_wanted = only.map_or(stop >= first, |only| only == stop);
+            if is_wanted && let Err((plan, what)) = self.stop(script, stop, cut, only.is_some()) {
+                return self.violation(script, stop, &plan, &what);
+            }
+        }
+    }
+
+    /// All ways in which the power can go here. The choices depend on script and stop alone, so that they can be made again.
+    fn stop(
+        &mut self,
+        script: &Script,
+        stop: u64,
+        cut: &Cut,
+        thorough: bool,
+    ) -> Result<(), (String, String)> {
+        let mut random = Random(script.seed ^ stop << 40 ^ 0xc0ff_ee00);
         // The process dies here and the power stays: what was written and not synced is there for the recovery, and can go
         // with the power after it.
-        if only.is_some() || script.ops.is_empty() || random.below(8) == 0 {
-            let killed = disk.after_kill();
-            let what = second_crash(&killed, &model, budget, &mut random, seen, tally);
-            if let Err(what) = what {
-                let what = format!("power loss after a kill: {what}");
-                tally.violations.push(describe(script, stop, "killed", &what, budget));
-                return;
-            }
+        let kill = random.below(KILL) == 0;
+        let mut second = Random(random.word());
+        if kill || thorough {
+            let killed = cut.disk.after_kill();
+            self.second_crash(&killed, &cut.model, &mut second).map_err(|what| {
+                ("killed".to_owned(), format!("power loss after a kill: {what}"))
+            })?;
         }
-        for mut plan in plans(&disk, &mut random, budget.profile) {
-            let image = disk.crash(&mut plan);
-            let (durable, accepted) = model.position();
-            if !seen.insert((image.image_hash(), durable, accepted)) {
+        for mut plan in plans(&cut.disk, &mut random, self.budget.profile) {
+            let again = random.below(SECOND) == 0 || thorough;
+            let close = random.below(CLOSE) == 0;
+            let mut second = Random(random.word());
+            let image = cut.disk.crash(&mut plan);
+            if !self.is_new(&image, &cut.model) {
                 continue;
             }
-            tally.states += 1;
-            let nested = random.below(16) == 0;
-            let before = nested.then(|| image.fork());
-            let what = match judge(&image, budget.protected, &model) {
-                Ok(opened) => {
-                    for shard in &opened.report.shards {
-                        tally.rows.extend(shard.rows.iter().copied());
-                    }
-                    goes_on(&image, opened, budget.protected).err()
-                }
-                Err(what) => Some(what),
-            };
-            if let Some(what) = what {
-                tally.violations.push(describe(script, stop, &format!("{plan:?}"), &what, budget));
-                return;
-            }
-            let again = before
-                .map(|before| second_crash(&before, &model, budget, &mut random, seen, tally));
-            if let Some(Err(what)) = again {
-                let what = format!("second crash: {what}");
-                tally.violations.push(describe(script, stop, &format!("{plan:?}"), &what, budget));
-                return;
+            let before = again.then(|| image.fork());
+            self.first_crash(&image, &cut.model, close)
+                .map_err(|what| (format!("{plan:?}"), what))?;
+            if let Some(before) = before {
+                self.second_crash(&before, &cut.model, &mut second)
+                    .map_err(|what| (format!("{plan:?}"), format!("second crash: {what}")))?;
             }
         }
+        Ok(())
+    }
+
+    fn first_crash(&mut self, image: &SimDisk, model: &Model, close: bool) -> Result<(), String> {
+        let opened = judge(image, self.budget.protected, model)?;
+        for shard in &opened.report.shards {
+            self.tally.rows.extend(shard.rows.iter().copied());
+        }
+        goes_on(image, opened, self.budget.protected, close)
+    }
+
+    /// Crashes inside the recovery of `before`, at each of its I/O calls.
+    fn second_crash(
+        &mut self,
+        before: &SimDisk,
+        model: &Model,
+        random: &mut Random,
+    ) -> Result<(), String> {
+        let disk = before.fork();
+        // The store is not closed: the last cut is right behind the opening.
+        let (mut cuts, opened) =
+            cuts_of(&disk, model, || verdict::open(&disk, self.budget.protected));
+        cuts.push(Cut { disk: disk.fork(), model: model.clone() });
+        drop(opened);
+        for (stop, cut) in cuts.iter().enumerate() {
+            for mut plan in plans(&cut.disk, random, self.budget.profile) {
+                let image = cut.disk.crash(&mut plan);
+                if !self.is_new(&image, model) {
+                    continue;
+                }
+                self.tally.second += 1;
+                judge(&image, self.budget.protected, model)
+                    .map_err(|what| format!("at {stop} of the recovery, {plan:?}: {what}"))?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// The store accepts a durable write after recovery, and keeps it and all that it served.
-fn goes_on(disk: &SimDisk, opened: crate::verdict::Opened, protected: bool) -> Result<(), String> {
+/// The store accepts a durable write after recovery, and keeps it and all that it served; when `close` also after it was closed.
+fn goes_on(disk: &SimDisk, opened: Opened, protected: bool, close: bool) -> Result<(), String> {
     let Ok(table) = opened.store.open_table("a") else { return Ok(()) };
     let key = 77_u64;
     let written =
@@ -291,43 +276,15 @@ fn goes_on(disk: &SimDisk, opened: crate::verdict::Opened, protected: bool) -> R
     written.map_err(|error| format!("a write after recovery failed: {error}"))?;
     let mut expected = opened.state.clone();
     expected.a.get_or_insert_default().insert(key, 7);
+    if close {
+        let closed = opened.store.close();
+        closed.map_err(|error| format!("closing after recovery failed: {error}"))?;
+    }
     let model = Model::new(expected);
     let image = disk.crash(&mut CrashPlan::keep_none());
     judge(&image, protected, &model)
         .map(|_| ())
         .map_err(|what| format!("after a write behind the recovery: {what}"))
-}
-
-/// Crashes inside the recovery of `before`, at each of its I/O calls.
-fn second_crash(
-    before: &SimDisk,
-    model: &Model,
-    budget: &Budget,
-    random: &mut Random,
-    seen: &mut HashSet<(u64, usize, usize)>,
-    tally: &mut Tally,
-) -> Result<(), String> {
-    let begun = before.io_count();
-    for stop in 0..1000 {
-        let disk = before.fork();
-        disk.stop_after(begun + stop);
-        let ended = crate::verdict::open(&disk, budget.protected).is_ok();
-        for mut plan in plans(&disk, random, budget.profile) {
-            let image = disk.crash(&mut plan);
-            let (durable, accepted) = model.position();
-            if !seen.insert((image.image_hash(), durable, accepted)) {
-                continue;
-            }
-            tally.states += 1;
-            tally.second += 1;
-            judge(&image, budget.protected, model)
-                .map_err(|what| format!("at {stop} of the recovery, {plan:?}: {what}"))?;
-        }
-        if ended {
-            break;
-        }
-    }
-    Ok(())
 }
 
 fn describe(script: &Script, stop: u64, plan: &str, what: &str, budget: &Budget) -> String {

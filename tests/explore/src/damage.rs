@@ -20,6 +20,8 @@ pub struct Image {
     disk: SimDisk,
     earlier: SimDisk,
     foreign: SimDisk,
+    /// A copy of the same store that went on differently.
+    twin: SimDisk,
     state: State,
     report: String,
     /// Where the last flush stands when nothing proves it: file and first byte.
@@ -53,7 +55,8 @@ pub fn images(seed: u64) -> Vec<Image> {
     fixed.chain(states.into_iter().map(|name| image(name, seed, true))).collect()
 }
 
-fn build(name: &str, seed: u64, cask: bool) -> Option<(SimDisk, SimDisk)> {
+/// Gives the disk, and what it was before the last operations. A twin has the same identity and other contents.
+fn build(name: &str, seed: u64, cask: bool, twin: bool) -> Option<(SimDisk, SimDisk)> {
     let disk = SimDisk::new(SimOptions { seed, ..SimOptions::default() });
     let mut model = Model::new(State::default());
     let mut life = Life::open(&disk, false, seed).ok()?;
@@ -94,7 +97,8 @@ fn build(name: &str, seed: u64, cask: bool) -> Option<(SimDisk, SimDisk)> {
     } else {
         &[]
     };
-    for op in before {
+    let apart: &[Op] = if cask && twin { &[Op::CaskPut, Op::CaskDelete, Op::CaskPut] } else { &[] };
+    for op in apart.iter().chain(before) {
         life.run(*op, &mut model).ok()?;
     }
     for op in [
@@ -134,8 +138,11 @@ fn build(name: &str, seed: u64, cask: bool) -> Option<(SimDisk, SimDisk)> {
 }
 
 fn image(name: &'static str, seed: u64, cask: bool) -> Image {
-    let (disk, earlier) = build(name, seed, cask).expect("the life without faults does not fail");
-    let (foreign, _) = build(name, seed + 1, cask).expect("the life without faults does not fail");
+    let build =
+        |seed, twin| build(name, seed, cask, twin).expect("the life without faults does not fail");
+    let (disk, earlier) = build(seed, false);
+    let (foreign, _) = build(seed + 1, false);
+    let (twin, _) = build(seed, true);
     let unproven = (name == "killed").then(|| last_flush(&disk));
     let Ok(opened) = open(&disk.fork(), false) else { panic!("the image without faults opens") };
     Image {
@@ -143,6 +150,7 @@ fn image(name: &'static str, seed: u64, cask: bool) -> Image {
         disk,
         earlier,
         foreign,
+        twin,
         state: opened.state,
         report: format!("{:?}", opened.report),
         unproven,
@@ -230,7 +238,7 @@ impl Image {
         let (path, len) = pick(random);
         let sectors = len / 512;
         let damaged = self.disk.fork();
-        let choice = random.below(9);
+        let choice = random.below(10);
         if sectors == 0 && choice < 7 {
             return;
         }
@@ -308,6 +316,11 @@ impl Image {
                     excused |= self.unproven.as_ref().is_some_and(|(file, _)| *file == path);
                     format!("{} cut to {len} bytes", path.display())
                 }
+            }
+            8 if kind_of(&path) == "hint" => {
+                let Some(bytes) = self.twin.read_all(&path) else { return };
+                damaged.put_file(&path, &bytes);
+                format!("{} replaced by a diverged copy's", path.display())
             }
             _ => {
                 let Some(bytes) = self.foreign.read_all(&path) else { return };

@@ -6,11 +6,15 @@
 pub mod catalogue;
 pub mod contents;
 pub mod crash;
+pub mod cuts;
 pub mod damage;
 pub mod io_error;
 pub mod kill;
 pub mod life;
+pub mod manifest;
 pub mod model;
 pub mod mutants;
+pub mod race;
 pub mod random;
+pub mod script;
 pub mod verdict;

@@ -40,6 +40,8 @@ pub enum Op {
     Poll,
     /// Closed and opened.
     Reopen,
+    /// Killed and opened.
+    Kill,
     /// A new key of table `c`, buffered.
     CaskPut,
     /// An old key of table `c`, buffered.
@@ -76,7 +78,7 @@ pub const CASK_OPS: [Op; 10] = [
     Op::Reopen,
 ];
 /// All of them, for random lives with a cask table.
-pub const CASK_ALL: [Op; 21] = [
+pub const CASK_ALL: [Op; 22] = [
     Op::Seal,
     Op::CaskPut,
     Op::CaskOverwrite,
@@ -98,6 +100,7 @@ pub const CASK_ALL: [Op; 21] = [
     Op::Rotate,
     Op::Poll,
     Op::Reopen,
+    Op::Kill,
 ];
 /// The operations of exhaustive lives.
 pub const OPS: [Op; 10] = [
@@ -127,6 +130,7 @@ pub const ALL: [Op; 13] = [
     Op::Clear,
     Op::Poll,
     Op::Reopen,
+    Op::Kill,
 ];
 
 /// Options of every store that is explored: one shard, a tiny log, no threads.
@@ -377,13 +381,38 @@ impl Life {
                     store.close()?;
                     model.acknowledge();
                 }
-                let next = self.next;
-                let clock = self.clock.clone();
-                *self = Self::open_at(&self.disk.clone(), self.protected, next, clock)?;
-                self.next = next;
+                self.reopen()
+            }
+            Op::Kill => {
+                let killed = self.store.take();
+                self.disk.without_power(|| drop(killed));
+                self.reopen()?;
+                match contents(self.store()?) {
+                    Ok(found) => model.recovered(&found),
+                    Err(refused) => model.contradict(format!("after a kill: {refused:?}")),
+                }
                 Ok(())
             }
         }
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        let (next, clock) = (self.next, self.clock.clone());
+        *self = Self::open_at(&self.disk.clone(), self.protected, next, clock)?;
+        self.next = next;
+        Ok(())
+    }
+
+    /// Compares what the running store serves with the newest state.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn compare(&self, model: &Model) -> Result<()> {
+        match contents(self.store()?) {
+            Ok(found) => model.served(&found),
+            Err(refused) => model.contradict(format!("the running store: {refused:?}")),
+        }
+        Ok(())
     }
 
     fn number(&mut self) -> u64 {

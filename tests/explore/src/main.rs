@@ -5,9 +5,9 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::json;
 use slotcask_explore::crash::{self, Budget, Tally};
-use slotcask_explore::{damage, io_error, kill, mutants};
+use slotcask_explore::cuts::replay;
+use slotcask_explore::{damage, io_error, kill, manifest, mutants, race};
 use slotcask_io::sim::Profile;
-use std::collections::HashSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -119,6 +119,24 @@ enum Command {
         #[arg(long)]
         sync: bool,
     },
+    /// Manifests that lost their last records.
+    Manifest {
+        /// Random scripts.
+        #[arg(long, default_value_t = 20)]
+        scripts: u64,
+        /// Seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// A writer beside merges, with real threads.
+    Race {
+        /// Merges.
+        #[arg(long, default_value_t = 400)]
+        merges: u64,
+        /// Seed.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Planted bugs; needs a build with RUSTFLAGS="--cfg slotcask_mutants".
     Mutants {
         /// Takes every Nth.
@@ -191,6 +209,17 @@ fn main() -> ExitCode {
                 }
             };
         }
+        Command::Manifest { scripts, seed } => {
+            let tally = manifest::run(scripts, 1, seed);
+            (
+                json!({"manifests cut": tally.tried, "refused": tally.refused}),
+                tally.violation.into_iter().collect(),
+            )
+        }
+        Command::Race { merges, seed } => {
+            let (writes, violation) = race::run(merges, seed);
+            (json!({"merges": merges, "writes": writes}), violation.into_iter().collect())
+        }
         Command::Mutants { every, only, seconds } => {
             if !mutants::pick(None) {
                 eprintln!(
@@ -250,15 +279,16 @@ fn run_crash(
     let mut tally = Tally::default();
     if let Some(case) = reproduce {
         let (script, event) = case.split_once(':').unwrap_or((case, ""));
-        let script = crash::script(script.parse().unwrap_or(0), budget.cask);
-        let (disk, _) = crash::play(&script, event.parse().unwrap_or(u64::MAX), budget);
+        let (number, event) = (script.parse().unwrap_or(0), event.parse().ok());
+        let script = crash::script(number, budget.cask);
+        let cut = replay(&script, event.unwrap_or(u64::MAX), budget.profile, budget.protected);
         eprintln!(
             "script {:?}, {} events, trace {:016x}",
             script.ops,
-            disk.io_count(),
-            disk.trace_hash()
+            cut.disk.io_count(),
+            cut.disk.trace_hash()
         );
-        crash::explore_script(&script, budget, &mut HashSet::new(), &mut tally, event.parse().ok());
+        tally = crash::reproduce(number, event, budget);
     } else {
         let show = std::io::stderr().is_terminal();
         std::thread::scope(|scope| {

@@ -1,7 +1,7 @@
 //! What the store should hold: every state that was accepted, and the newest one that was acknowledged as durable.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Contents of the tables; `None` for a table that is not there. Values are numbers from which the bytes follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,48 +14,101 @@ pub struct State {
     pub c: Option<BTreeMap<u64, u64>>,
 }
 
-/// Accepted states, oldest first.
+/// Accepted states, oldest first. A clone is the same model once more, so that it can be asked while a store is at work;
+/// [`Model::snapshot`] is a copy.
 #[derive(Debug, Clone)]
 pub struct Model {
-    states: Vec<Rc<State>>,
+    shared: Arc<Mutex<History>>,
+}
+
+#[derive(Debug, Clone)]
+struct History {
+    states: Vec<Arc<State>>,
     durable: usize,
+    contradiction: Option<String>,
 }
 
 impl Model {
     /// Begins with a state that is durable.
     #[must_use]
     pub fn new(state: State) -> Self {
-        Self { states: vec![Rc::new(state)], durable: 0 }
+        Self::of(History { states: vec![Arc::new(state)], durable: 0, contradiction: None })
+    }
+
+    fn of(history: History) -> Self {
+        Self { shared: Arc::new(Mutex::new(history)) }
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.shared.lock().expect("nothing panics while it holds the history")
+    }
+
+    /// The model as it is now, which later changes do not reach.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        Self::of(self.history().clone())
     }
 
     /// The newest state.
     #[must_use]
-    pub fn last(&self) -> &State {
-        self.states.last().expect("there is a first state")
+    pub fn last(&self) -> Arc<State> {
+        self.history().last()
     }
 
     /// A change is attempted: from now on it may be found.
     pub fn accept(&mut self, change: impl FnOnce(&mut State)) {
-        let mut state = self.last().clone();
+        let mut history = self.history();
+        let mut state = State::clone(&history.last());
         change(&mut state);
-        self.states.push(Rc::new(state));
+        history.states.push(Arc::new(state));
     }
 
     /// The last change was refused: it must not be found.
     pub fn refuse(&mut self) {
-        assert!(self.states.len() > self.durable + 1);
-        self.states.pop();
+        let mut history = self.history();
+        assert!(history.states.len() > history.durable + 1);
+        history.states.pop();
     }
 
     /// Everything so far was acknowledged as durable.
     pub fn acknowledge(&mut self) {
-        self.durable = self.states.len() - 1;
+        let mut history = self.history();
+        history.durable = history.states.len() - 1;
+    }
+
+    /// A recovery found `found`: that is durable now, and what was accepted after it never was.
+    pub fn recovered(&mut self, found: &State) {
+        let mut history = self.history();
+        if let Err(what) = history.judge(found) {
+            history.contradiction.get_or_insert(what);
+            return;
+        }
+        let at = history.states.iter().rposition(|state| **state == *found);
+        history.durable = at.unwrap_or(history.durable);
+        let len = history.durable + 1;
+        history.states.truncate(len);
+    }
+
+    /// A running store holds `found`, which has to be the newest state.
+    pub fn served(&self, found: &State) {
+        let mut history = self.history();
+        let last = history.last();
+        if *last != *found {
+            let what = format!("the running store served {found:?}; the last state is {last:?}");
+            history.contradiction.get_or_insert(what);
+        }
+    }
+
+    /// A running store contradicted itself: no verdict is good any more.
+    pub fn contradict(&self, what: String) {
+        self.history().contradiction.get_or_insert(what);
     }
 
     /// Numbers that tell this model from others of the same life.
     #[must_use]
     pub fn position(&self) -> (usize, usize) {
-        (self.durable, self.states.len())
+        let history = self.history();
+        (history.durable, history.states.len())
     }
 
     /// Whether `found` is the acknowledged state or a later accepted one.
@@ -63,6 +116,19 @@ impl Model {
     /// # Errors
     /// Says what was expected.
     pub fn judge(&self, found: &State) -> Result<(), String> {
+        self.history().judge(found)
+    }
+}
+
+impl History {
+    fn last(&self) -> Arc<State> {
+        Arc::clone(self.states.last().expect("there is a first state"))
+    }
+
+    fn judge(&self, found: &State) -> Result<(), String> {
+        if let Some(what) = &self.contradiction {
+            return Err(what.clone());
+        }
         if self.states[self.durable..].iter().any(|state| **state == *found) {
             return Ok(());
         }

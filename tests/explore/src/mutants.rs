@@ -28,12 +28,27 @@ enum Part {
     IoError,
     IoErrorCask,
     Catalogue,
+    Manifest,
+    Race,
 }
 
-use Part::{Bitflip, Catalogue, Crash, CrashCask, CrashProtected, IoError, IoErrorCask, Misplace};
+use Part::{
+    Bitflip, Catalogue, Crash, CrashCask, CrashProtected, IoError, IoErrorCask, Manifest, Misplace,
+    Race,
+};
 
-const PARTS: [Part; 8] =
-    [Crash, CrashCask, Bitflip, Misplace, IoError, IoErrorCask, Catalogue, CrashProtected];
+const PARTS: [Part; 10] = [
+    Crash,
+    CrashCask,
+    Bitflip,
+    Misplace,
+    IoError,
+    IoErrorCask,
+    Catalogue,
+    CrashProtected,
+    Manifest,
+    Race,
+];
 
 /// Where a bug is most likely caught: only the order of the hunt depends on it.
 fn likely(name: &str) -> Part {
@@ -46,18 +61,18 @@ fn likely(name: &str) -> Part {
         | "believe_hint" => Bitflip,
         "ignore_watermark"
         | "ignore_missing_segment"
-        | "ignore_short_manifest"
         | "ignore_page_map"
         | "hint_of_another_file" => Misplace,
         "poison_forgets" | "retry_failed_sync" | "disk_full_after_acceptance" => IoError,
         "skip_double_write" | "trust_found_pages" => CrashProtected,
         "forget_ddl_on_shard" => Catalogue,
+        "ignore_short_manifest" => Manifest,
+        "relocate_blindly" => Race,
         "drop_tombstone_early"
         | "merge_copies_dead"
         | "merge_skips_sync"
         | "merge_before_log"
         | "expired_vanishes"
-        | "relocate_blindly"
         | "load_lowest_sequence"
         | "restart_keeps_places"
         | "clear_keeps_keys" => CrashCask,
@@ -144,5 +159,7 @@ fn hunt(part: Part, seconds: u64) -> Option<String> {
         IoError => io_error::run(6, 8_000, false).violations.into_iter().next(),
         IoErrorCask => io_error::run(8, 8_000, true).violations.into_iter().next(),
         Catalogue => crate::catalogue::run().1,
+        Manifest => crate::manifest::run(30, 4, 13).violation,
+        Race => (1..=8).find_map(|seed| crate::race::run(50, seed).1),
     }
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// What an opening came to.
 pub struct Opened {
+    /// Goes first: nothing of what a store does when it is dropped matters, and it takes time.
+    _power: PowerOff,
     /// The store.
     pub store: Store,
     /// What it holds.
@@ -20,7 +22,17 @@ pub struct Opened {
     pub report: RecoveryReport,
 }
 
-/// Opens the store on `disk` and reads it.
+/// Takes the power from a disk when it is dropped.
+struct PowerOff(SimDisk);
+
+impl Drop for PowerOff {
+    fn drop(&mut self) {
+        self.0.stop_after(0);
+    }
+}
+
+/// Opens the store on `disk` and reads it. When the result is dropped the disk loses its power: whoever wants to use it further takes a
+/// fork or an image before.
 ///
 /// # Errors
 /// The error of the opening, or what contradicts itself. A panic is a contradiction.
@@ -37,7 +49,7 @@ pub fn open(disk: &SimDisk, protected: bool) -> Result<Opened, Refused> {
     };
     let state = contents(&store)?;
     let report = store.recovery().clone();
-    Ok(Opened { store, state, report })
+    Ok(Opened { _power: PowerOff(disk.clone()), store, state, report })
 }
 
 /// Why nothing could be read.
