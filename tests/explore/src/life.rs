@@ -1,5 +1,6 @@
 //! A life of a store on the simulated disk: a string of operations, run until it ends or the power fails.
 
+use crate::contents::contents;
 use crate::model::{Model, State, value};
 use slotcask::{
     CaskOptions, CaskTable, Durability, Error, Options, Result, Store, Table, TableOptions,
@@ -116,7 +117,7 @@ pub const OPS: [Op; 10] = [
     Op::Reopen,
 ];
 /// All of them, for random lives.
-pub const ALL: [Op; 13] = [
+pub const ALL: [Op; 14] = [
     Op::Put,
     Op::Overwrite,
     Op::Delete,
