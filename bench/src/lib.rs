@@ -19,6 +19,7 @@ pub mod parts;
 pub mod raw;
 pub mod report;
 pub mod rows;
+pub mod soak;
 pub mod values;
 pub mod workload;
 
