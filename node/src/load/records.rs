@@ -134,6 +134,9 @@ fn make_room<T: Default + Clone>(buffer: &mut Vec<T>, used: usize, most: usize) 
     }
 }
 
+/// The field that is the key, if one is, and what is left of the record.
+pub type KeyAndRest<'a> = (Option<&'a [u8]>, Cow<'a, [u8]>);
+
 /// Fields of a record.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
@@ -151,10 +154,7 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     /// A reason when it has no such column, or nothing else.
-    pub fn split(
-        &self,
-        column: Option<usize>,
-    ) -> std::result::Result<(Option<&'a [u8]>, Cow<'a, [u8]>), String> {
+    pub fn split(&self, column: Option<usize>) -> std::result::Result<KeyAndRest<'a>, String> {
         let count = self.ends.len();
         let key = match column {
             Some(column) if column >= count => {

@@ -21,7 +21,7 @@ pub struct Source {
 /// What the input falls into.
 enum Parts {
     Lines(Lines),
-    Records(Records),
+    Records(Box<Records>),
 }
 
 impl Source {
@@ -29,7 +29,7 @@ impl Source {
     pub fn new(input: Input, format: Format, header: bool, parser: RowParser) -> Self {
         let parts = match format {
             Format::Tsv | Format::Ndjson => Parts::Lines(Lines::new(input)),
-            Format::Csv => Parts::Records(Records::new(input)),
+            Format::Csv => Parts::Records(Box::new(Records::new(input))),
         };
         Self { parts, format, parser, header, rows: 0 }
     }
