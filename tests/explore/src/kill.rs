@@ -5,7 +5,7 @@
 
 use crate::model::value;
 use crate::random::Random;
-use slotcask::{Durability, Options, Store, TableOptions};
+use slotcask::{CaskOptions, Durability, Options, Store, TableOptions};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -28,6 +28,14 @@ pub struct Tally {
 /// Cycles on one store before a fresh one is taken.
 const CYCLES_PER_STORE: u64 = 25;
 
+/// Key of what only takes room.
+const BALLAST: &str = "ballast";
+
+/// Length of a value of the cask table.
+const fn cask_len(n: u64) -> usize {
+    8 + (n % 700) as usize
+}
+
 /// Opens the store; a killed process holds its lock until the kernel has done the last writes, some milliseconds.
 fn open(dir: &Path, durability: Durability) -> slotcask::Result<Store> {
     let options = Options::new().durability(durability).flush_interval(Duration::from_millis(5));
@@ -48,10 +56,18 @@ pub fn child(dir: &Path, from: u64, is_sync: bool) -> slotcask::Result<()> {
     let durability = if is_sync { Durability::Sync } else { Durability::Buffered };
     let store = open(dir, durability)?;
     let table = store.open_table("t")?;
+    let cask = store.open_cask("c").ok();
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "ready");
     for n in from.. {
-        table.put(n.to_le_bytes(), value(n, 24))?;
+        match &cask {
+            Some(cask) if n % 2 == 0 => {
+                cask.put(n.to_le_bytes(), value(n, cask_len(n)))?;
+                // Dies with the next one, so that files are merged.
+                cask.put(BALLAST, vec![1; 2000])?;
+            }
+            _ => table.put(n.to_le_bytes(), value(n, 24))?,
+        }
         if is_sync {
             let _ = writeln!(out, "{n}");
         } else if n % 512 == 0 {
@@ -62,11 +78,11 @@ pub fn child(dir: &Path, from: u64, is_sync: bool) -> slotcask::Result<()> {
     Ok(())
 }
 
-/// Kills `cycles` children.
+/// Kills `cycles` children, which write a fixed table, and every other number to a cask table if there is to be one.
 ///
 /// # Errors
 /// When the machine refuses a process or a directory.
-pub fn run(cycles: u64, seed: u64) -> std::io::Result<Tally> {
+pub fn run(cycles: u64, seed: u64, cask: bool) -> std::io::Result<Tally> {
     let mut tally = Tally::default();
     let mut random = Random(seed);
     while tally.cycles < cycles && tally.violations.is_empty() {
@@ -74,6 +90,9 @@ pub fn run(cycles: u64, seed: u64) -> std::io::Result<Tally> {
         let path = dir.path().join("store");
         let created = Options::new().shards(2).log_size(2 << 20).open(&path).and_then(|store| {
             store.create_table("t", TableOptions::fixed(8, 24))?;
+            if cask {
+                store.create_cask("c", &CaskOptions::new())?;
+            }
             store.close()
         });
         created.map_err(|error| std::io::Error::other(error.to_string()))?;
@@ -143,6 +162,19 @@ fn verify(
             return Err(format!("a torn value under {n}"));
         }
         now.insert(n);
+    }
+    if let Ok(cask) = store.open_cask("c") {
+        for pair in cask.iter() {
+            let (key, bytes) = pair.map_err(|error| error.to_string())?;
+            if key == BALLAST.as_bytes() {
+                continue;
+            }
+            let n = u64::from_le_bytes(key.try_into().map_err(|_| "a key of a wrong length")?);
+            if bytes != value(n, cask_len(n)) {
+                return Err(format!("a torn value under {n} of the cask table"));
+            }
+            now.insert(n);
+        }
     }
     if let Some(lost) = before.iter().find(|n| !now.contains(n)) {
         return Err(format!("{lost} was there before this cycle and is lost"));

@@ -16,5 +16,6 @@ pub mod model;
 pub mod mutants;
 pub mod race;
 pub mod random;
+pub mod resurrect;
 pub mod script;
 pub mod verdict;

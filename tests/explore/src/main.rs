@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::json;
 use slotcask_explore::crash::{self, Budget, Tally};
 use slotcask_explore::cuts::replay;
-use slotcask_explore::{damage, io_error, kill, manifest, mutants, race};
+use slotcask_explore::{damage, io_error, kill, manifest, mutants, race, resurrect};
 use slotcask_io::sim::Profile;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -106,6 +106,9 @@ enum Command {
         /// Kills.
         #[arg(long, default_value_t = 100)]
         cycles: u64,
+        /// Which tables the processes write.
+        #[arg(long, value_enum, default_value = "fixed")]
+        component: Component,
         /// Seed.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -118,6 +121,18 @@ enum Command {
         from: u64,
         #[arg(long)]
         sync: bool,
+    },
+    /// Overwrites, deletes, expiries and merges of one key in every order, and every way to reopen: nothing comes back.
+    Resurrect {
+        /// Longest sequence.
+        #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=8))]
+        steps: u32,
+        /// Threads.
+        #[arg(long, default_value_t = 2)]
+        threads: u64,
+        /// Only this sequence.
+        #[arg(long)]
+        reproduce: Option<u64>,
     },
     /// Manifests that lost their last records.
     Manifest {
@@ -193,13 +208,15 @@ fn main() -> ExitCode {
                 tally.violations,
             )
         }
-        Command::Kill { cycles, seed } => match kill::run(cycles, seed) {
-            Ok(tally) => (
-                json!({"cycles": tally.cycles, "acknowledged": tally.acknowledged, "unacknowledged tails lost": tally.lost_tails}),
-                tally.violations,
-            ),
-            Err(error) => (json!({}), vec![error.to_string()]),
-        },
+        Command::Kill { cycles, component, seed } => {
+            match kill::run(cycles, seed, component == Component::Cask) {
+                Ok(tally) => (
+                    json!({"cycles": tally.cycles, "acknowledged": tally.acknowledged, "unacknowledged tails lost": tally.lost_tails}),
+                    tally.violations,
+                ),
+                Err(error) => (json!({}), vec![error.to_string()]),
+            }
+        }
         Command::KillChild { dir, from, sync } => {
             return match kill::child(&dir, from, sync) {
                 Ok(()) => ExitCode::SUCCESS,
@@ -208,6 +225,10 @@ fn main() -> ExitCode {
                     ExitCode::FAILURE
                 }
             };
+        }
+        Command::Resurrect { steps, threads, reproduce } => {
+            let (tried, judged, violations) = resurrect::run(steps, threads, reproduce);
+            (json!({"sequences": tried, "openings judged": judged}), violations)
         }
         Command::Manifest { scripts, seed } => {
             let tally = manifest::run(scripts, 1, seed);
