@@ -51,6 +51,8 @@ pub(crate) struct ShardState {
     pub usage: Usage,
     /// Which of their records vanish when.
     pub expiry: Deadlines<Location>,
+    /// How many of them there were when stale ones were last forgotten.
+    pub expiry_kept: usize,
     /// Which slots of fixed tables vanish when.
     pub slot_expiry: Deadlines<SlotPlace>,
     /// How many of them there were when stale ones were last forgotten.

@@ -78,6 +78,24 @@ impl<T> Deadlines<T> {
         std::mem::take(&mut self.intervals).into_values().flatten().collect()
     }
 
+    /// Keeps those that `keep` says.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.intervals.retain(|_, places| {
+            places.retain(&keep);
+            places.shrink_to_fit();
+            !places.is_empty()
+        });
+        self.count = self.intervals.values().map(Vec::len).sum();
+    }
+
+    /// Takes those of another list in.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.count += other.count;
+        for (end, places) in other.intervals {
+            self.intervals.entry(end).or_default().extend(places);
+        }
+    }
+
     /// Bytes of memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let places: usize = self.intervals.values().map(Vec::capacity).sum();
@@ -111,6 +129,21 @@ mod tests {
         assert_eq!(deadlines.len(), 7);
         assert_eq!(deadlines.take_due(u64::MAX, 100), [3, 4, 5, 6, 7, 8, 9]);
         assert_eq!((deadlines.len(), deadlines.take_due(u64::MAX, 1)), (0, Vec::new()));
+    }
+
+    #[test]
+    fn what_is_kept_stays_due_at_its_time() {
+        let mut deadlines = Deadlines::default();
+        for at in 0..10_u32 {
+            deadlines.add(u64::from(at) * INTERVAL_MS, at);
+        }
+        let mut rest = std::mem::take(&mut deadlines);
+        deadlines.add(0, 10);
+        rest.retain(|at| at % 2 == 0);
+        assert_eq!(rest.len(), 5);
+        deadlines.append(rest);
+        assert_eq!(deadlines.len(), 6);
+        assert_eq!(deadlines.take_due(3 * INTERVAL_MS, 9), [10, 0, 2]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Expiry of a shard: what vanished for readers at its deadline is taken out by logged records, in rounds of the shard's upkeep.
 
 use crate::error::Result;
-use crate::shard::{Shard, ShardState, SlotPlace, Upkeep};
+use crate::shard::{Deadlines, Shard, ShardState, SlotPlace, Upkeep};
 use crate::store::index_hash;
 use crate::write::Obstacle;
 use slotcask_fixed::SlotMeta;
@@ -55,7 +55,8 @@ impl Shard {
                 self.bell.ring();
             }
         }
-        self.forget_stale();
+        self.forget_stale_slots();
+        self.forget_stale_records(now);
         Ok(casks + slots > 0)
     }
 
@@ -132,13 +133,13 @@ impl Shard {
         Ok(())
     }
 
-    /// Keeps the memory of deadlines in proportion to the values that have one: places that were overwritten, cleared or dropped
+    /// Keeps the memory of deadlines in proportion to the slots that have one: places that were overwritten, cleared or dropped
     /// are forgotten when they are most of what is listed.
-    fn forget_stale(&self) {
+    fn forget_stale_slots(&self) {
         let mut places = {
             let mut guard = self.lock();
             let state = guard.state();
-            if state.slot_expiry.len() < state.slot_expiry_kept.saturating_mul(2).max(STALE_MIN) {
+            if state.slot_expiry.len() < stale_from(state.slot_expiry_kept) {
                 return;
             }
             state.slot_expiry.take_all()
@@ -159,6 +160,30 @@ impl Shard {
         }
         self.lock().state().slot_expiry_kept = kept;
     }
+
+    /// Keeps the memory of deadlines of cask tables in proportion to the records on disk: those in files that a merge removed
+    /// are forgotten.
+    fn forget_stale_records(&self, now: u64) {
+        let mut listed = {
+            let mut guard = self.lock();
+            let state = guard.state();
+            if state.expiry.len() < stale_from(state.expiry_kept) {
+                return;
+            }
+            std::mem::replace(&mut state.expiry, Deadlines::new(now))
+        };
+        let generations = self.shelf.files.generations();
+        listed.retain(|at| generations.binary_search(&at.generation()).is_ok());
+        let mut guard = self.lock();
+        let state = guard.state();
+        state.expiry.append(listed);
+        state.expiry_kept = state.expiry.len();
+    }
+}
+
+/// How many places are listed before stale ones are looked for, when so many were kept last.
+fn stale_from(kept: usize) -> usize {
+    kept.saturating_mul(2).max(STALE_MIN)
 }
 
 impl ShardState {

@@ -456,6 +456,7 @@ impl<'a> Redo<'a> {
             expiry: self.cask.expiry,
             ..ShardState::default()
         };
+        state.expiry_kept = state.expiry.len();
         state.slot_expiry = Deadlines::new(self.context.env.clock.wall_ms());
         let seed = self.context.hash_seed;
         let history = &self.context.history;
