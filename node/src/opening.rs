@@ -187,10 +187,23 @@ impl AnyTable {
     /// All rows.
     pub fn rows(&self) -> Box<dyn Iterator<Item = Result<StoredRow, Error>>> {
         match self {
-            Self::Fixed(table) => Box::new(table.iter().map(|pair| {
-                let (key, value) = pair?;
-                Ok(StoredRow { key, value, deadline_ms: None })
-            })),
+            Self::Fixed(table) => {
+                let deadlines = table.info().deadlines;
+                let lookup = table.clone();
+                Box::new(table.iter().filter_map(move |pair| {
+                    let row = pair.and_then(|(key, value)| {
+                        if !deadlines {
+                            return Ok(Some(StoredRow { key, value, deadline_ms: None }));
+                        }
+                        // A value that vanished since it was read is no row any more.
+                        Ok(lookup.expiry(&key)?.map(|expiry| {
+                            let deadline_ms = expiry.deadline_ms();
+                            StoredRow { key, value, deadline_ms }
+                        }))
+                    });
+                    row.transpose()
+                }))
+            }
             Self::Cask(table) => {
                 let mut records = table.iter();
                 Box::new(std::iter::from_fn(move || match records.next_record() {

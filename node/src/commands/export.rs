@@ -20,8 +20,8 @@ Formats:
   csv     key, comma, value. Fields with a comma, quote or line end are in quotes (RFC 4180); all other \
 bytes stand as they are, UTF-8 or not. With --hex, hex digits.
   ndjson  {\"key\": \"..\", \"value\": \"..\"}, one object a line; key_hex and value_hex with hex digits \
-where bytes are not UTF-8, or always with --hex; ttl_ms, the milliseconds that are left, where a value of a \
-cask table has a time to live. The other formats leave that out, and say so.
+where bytes are not UTF-8, or always with --hex; ttl_ms, the milliseconds that are left, where a value \
+has a time to live. The other formats leave that out, and say so.
 
 Whatever the bytes, `load` reads back exactly what export wrote (of tsv with --escaped). \
 Rows come in no particular order. \

@@ -18,7 +18,7 @@ Formats:
 twice) or a line end (RFC 4180). The bytes of a field are the data, or hex digits with --hex. Empty lines are \
 passed over.
   ndjson  Every line is an object with key or key_hex, value or value_hex, and if you like ttl_ms, the \
-milliseconds after which the value vanishes (cask tables). The _hex ones hold hex digits, the others text; \
+milliseconds after which the value vanishes (cask tables, fixed ones with --expiry). The _hex ones hold hex digits, the others text; \
 --hex takes the _hex ones only. Other fields are refused.
 
 --key says where the key comes from in tsv and csv:

@@ -189,3 +189,25 @@ fn what_a_format_has_not_is_refused() {
     let report = slotcask(&["--json", "export", &db, "t", "--output", &path]).exits(0).json();
     assert_eq!(report["rows"], 0);
 }
+
+#[test]
+fn times_to_live_of_fixed_tables_go_with_ndjson() {
+    let place = Place::new();
+    let db = place.db();
+    let shape = ["--key-len", "1", "--value-len", "1", "--expiry"];
+    let load = |table: &str, text: &str| {
+        let load = ["load", &db, table, "--format", "ndjson"];
+        slotcask_with_input(&[&load[..], &shape[..]].concat(), text.as_bytes()).exits(0);
+    };
+    load(
+        "t",
+        "{\"key\":\"a\",\"value\":\"1\",\"ttl_ms\":3600000}\n{\"key\":\"b\",\"value\":\"2\"}\n",
+    );
+    let exported = slotcask(&["export", &db, "t", "--format", "ndjson"]).exits(0).stdout;
+    load("copy", &exported);
+    let copied = slotcask(&["export", &db, "copy", "--format", "ndjson"]).exits(0).stdout;
+    let lines = sorted(&copied);
+    assert!(lines[0].contains("\"ttl_ms\":"), "{copied}");
+    assert_eq!(lines[1], "{\"key\":\"b\",\"value\":\"2\"}");
+    slotcask(&["export", &db, "t"]).exits(0).says("1 row had a time to live");
+}
