@@ -99,7 +99,6 @@ impl ShardContext {
         if !known
             || record.sequence <= cleared
             || !self.history.holds(shard, record.epoch, record.sequence)
-            || mutants::active("restart_keeps_places")
         {
             return;
         }

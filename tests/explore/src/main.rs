@@ -145,9 +145,9 @@ enum Command {
     },
     /// A writer beside merges, with real threads.
     Race {
-        /// Merges.
-        #[arg(long, default_value_t = 400)]
-        merges: u64,
+        /// Writes.
+        #[arg(long, default_value_t = 100_000)]
+        writes: u64,
         /// Seed.
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -237,8 +237,8 @@ fn main() -> ExitCode {
                 tally.violation.into_iter().collect(),
             )
         }
-        Command::Race { merges, seed } => {
-            let (writes, violation) = race::run(merges, seed);
+        Command::Race { writes, seed } => {
+            let (merges, violation) = race::run(writes, seed);
             (json!({"merges": merges, "writes": writes}), violation.into_iter().collect())
         }
         Command::Mutants { every, only, seconds } => {

@@ -74,7 +74,6 @@ fn likely(name: &str) -> Part {
         | "merge_before_log"
         | "expired_vanishes"
         | "load_lowest_sequence"
-        | "restart_keeps_places"
         | "clear_keeps_keys" => CrashCask,
         _ => Crash,
     }
@@ -160,6 +159,6 @@ fn hunt(part: Part, seconds: u64) -> Option<String> {
         IoErrorCask => io_error::run(8, 8_000, true).violations.into_iter().next(),
         Catalogue => crate::catalogue::run().1,
         Manifest => crate::manifest::run(30, 4, 13).violation,
-        Race => (1..=8).find_map(|seed| crate::race::run(50, seed).1),
+        Race => (1..=8).find_map(|seed| crate::race::run(20_000, seed).1),
     }
 }

@@ -8,18 +8,21 @@ use crate::random::Random;
 use slotcask::{CaskOptions, CaskTable, Store};
 use slotcask_io::sim::env_of;
 use slotcask_io::{SimDisk, SimOptions};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const ROOT: &str = "/s";
-const KEYS: u64 = 48;
+/// Many more than are written during a merge, so that most of what is merged is live.
+const KEYS: u64 = 2000;
+/// Writes between two merges.
+const PAUSE: u64 = 200;
 const VALUE: usize = 300;
 
-/// Merges `merges` times beside a writer; gives the number of writes, and the first violation.
+/// Writes `writes` times beside merges, each after some writes; gives the number of merges, and the first violation.
 #[must_use]
-pub fn run(merges: u64, seed: u64) -> (u64, Option<String>) {
+pub fn run(writes: u64, seed: u64) -> (u64, Option<String>) {
     let disk = SimDisk::new(SimOptions { seed, ..SimOptions::default() });
     let mut expected = vec![0; KEYS as usize];
-    let mut written = 0;
+    let mut merges = 0;
     let raced = (|| -> Result<(), String> {
         let text = |error: slotcask::Error| error.to_string();
         let store = options(false).open_in(env_of(seed, &disk), ROOT).map_err(text)?;
@@ -28,26 +31,36 @@ pub fn run(merges: u64, seed: u64) -> (u64, Option<String>) {
             *number = key + 1;
             put(&table, key, *number)?;
         }
-        let done = AtomicBool::new(false);
+        let (done, written) = (AtomicBool::new(false), AtomicU64::new(0));
         std::thread::scope(|scope| {
             let merger = scope.spawn(|| {
-                let result = (0..merges).try_for_each(|_| merge(&store));
-                done.store(true, Ordering::Release);
-                result
+                let mut at_merge = 0;
+                while !done.load(Ordering::Acquire) {
+                    if written.load(Ordering::Acquire) < at_merge + PAUSE {
+                        std::thread::yield_now();
+                        continue;
+                    }
+                    at_merge = written.load(Ordering::Acquire);
+                    merges += 1;
+                    merge(&store)?;
+                }
+                Ok(())
             });
             let mut random = Random(seed);
             let wrote = (|| {
-                while !done.load(Ordering::Acquire) {
-                    written += 1;
+                for number in KEYS + 1..=KEYS + writes {
                     let key = random.below(KEYS);
-                    expected[key as usize] = KEYS + written;
-                    put(&table, key, KEYS + written)?;
+                    expected[key as usize] = number;
+                    put(&table, key, number)?;
+                    written.fetch_add(1, Ordering::Release);
                     let key = random.below(KEYS);
                     check(&table, key, expected[key as usize])?;
                 }
                 Ok(())
             })();
-            let merged = merger.join().map_err(|_| "the merge panicked".to_owned())?;
+            done.store(true, Ordering::Release);
+            let merged: Result<(), String> =
+                merger.join().map_err(|_| "the merge panicked".to_owned())?;
             wrote.and(merged)
         })?;
         let check_all = |table: &CaskTable| {
@@ -59,7 +72,7 @@ pub fn run(merges: u64, seed: u64) -> (u64, Option<String>) {
         let store = options(false).open_in(env_of(seed, &disk), ROOT).map_err(text)?;
         check_all(&store.open_cask("c").map_err(text)?)
     })();
-    (written, raced.err().map(|what| format!("a writer beside merges, seed {seed}: {what}")))
+    (merges, raced.err().map(|what| format!("a writer beside merges, seed {seed}: {what}")))
 }
 
 fn put(table: &CaskTable, key: u64, number: u64) -> Result<(), String> {
