@@ -136,6 +136,8 @@ pub(crate) struct Upkeep {
     pub checkpoint_meanwhile: u64,
     /// Checkpoints since something was appended.
     pub checkpoints_idle: u32,
+    /// The opening left a log at its limit.
+    pub trim_due: bool,
     /// Where the scrub of the shard's thread goes on.
     pub scrub: scrub::ScrubCursor,
 }

@@ -15,9 +15,10 @@ use slotcask_format::mutants;
 use slotcask_format::schema::TableSchema;
 use slotcask_format::slot::{SlotHeader, SlotKind, SlotLayout, decode_slot, slot_seed};
 use slotcask_format::{Reason, Seed};
-use slotcask_index::SlotWriter;
+use slotcask_index::{SlotWriter, adopt_slot};
 use slotcask_io::Env;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Bytes read at once: large for the device, small enough to be verified from the cache.
@@ -239,21 +240,22 @@ impl Loading {
             map: &self.map,
             clear_sequence: self.clear_sequence,
         };
-        let pages_at_once = (READ_LEN / layout.page_size).max(1) as u32;
+        let run_len = (READ_LEN / layout.page_size).max(1) * layout.page_size;
+        let (place, seen, overlaid) =
+            (&self.place, &mut self.seen, &mut self.report.pages_overlaid);
         let mut first = 0;
-        while first < pages {
-            let count = pages_at_once.min(pages - first);
-            let run = self.writer.load_pages(first, count);
-            files.slots.read_at(self.place.page_offset(first), run)?;
-            self.report.pages_overlaid += overlay.apply(&self.place, first, run);
-            for (page, bytes) in (first..).zip(run.chunks_exact_mut(layout.page_size)) {
-                verify.page(page, bytes, &mut self.seen);
+        let mut verify_run = |arrived: &mut [u8]| {
+            let run = &mut arrived[first as usize * layout.page_size..];
+            *overlaid += overlay.apply(place, first, run);
+            for bytes in run.chunks_exact_mut(layout.page_size) {
+                verify.page(first, bytes, seen);
+                first += 1;
             }
-            for page in first..first + count {
-                self.writer.adopt_page(page);
-            }
-            first += count;
-        }
+            ControlFlow::Continue(())
+        };
+        // The next runs are read while one is verified.
+        let all = self.writer.load_pages(0, pages);
+        files.slots.read_in_pieces(place.page_offset(0), all, run_len, &mut verify_run)?;
         self.seen.high_water = self.seen.high_water.min(self.schema.slot_count_max);
         self.writer.finish_load(self.seen.high_water);
         self.cleared = self.seen.cleared > 0;
@@ -276,7 +278,7 @@ struct Verify<'a> {
 }
 
 impl Verify<'_> {
-    /// Verifies one page. Slots that hold nothing, or cannot be believed, become zeros.
+    /// Verifies one page and makes it one of memory. Slots that hold nothing, or cannot be believed, become zeros.
     #[inline]
     fn page(&self, page: u32, bytes: &mut [u8], seen: &mut Seen) {
         let checksum = self.page_seed.at(u64::from(page)).checksum(bytes);
@@ -304,6 +306,7 @@ impl Verify<'_> {
                     }
                 }
             }
+            adopt_slot(slot);
         }
         tail.fill(0);
     }

@@ -55,6 +55,12 @@ impl Loading {
         Ok(())
     }
 
+    /// Asks for the memory of a slot that a record will be applied to soon. A hint.
+    #[inline]
+    pub fn expect(&self, slot: u32) {
+        self.writer.prefetch_write(slot);
+    }
+
     /// The first reason why a record cannot be one of this table; else its deadline.
     fn check_record(
         &self,

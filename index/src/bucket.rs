@@ -77,6 +77,12 @@ impl Tags {
         Places(bytes_equal(self.high, tag) | (low >> 1))
     }
 
+    /// A place that holds nothing.
+    #[inline(always)]
+    pub(crate) fn free_place(self) -> Option<usize> {
+        self.places_of(TAG_EMPTY).next()
+    }
+
     #[inline(always)]
     pub(crate) const fn has_link(self) -> bool {
         (self.high >> 56) as u8 == TAG_LINK
@@ -277,7 +283,7 @@ impl Bucket {
 
     /// A place that holds nothing.
     pub(crate) fn free_place(&self) -> Option<usize> {
-        self.tags().places_of(TAG_EMPTY).next()
+        self.tags().free_place()
     }
 
     /// Number of the overflow bucket that continues this one.

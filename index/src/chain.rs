@@ -5,6 +5,7 @@
 //!  - the last overflow bucket holds at least two entries, else they would have a place in front of it.
 
 use crate::bucket::{Bucket, LINK_PLACE, PLACES, tag_of};
+use crate::copy;
 use crate::sync::Ordering;
 use crate::writer::SlotWriter;
 
@@ -28,6 +29,38 @@ impl SlotWriter {
         self.bucket(number).end();
         let len = &self.shared.counters.len;
         len.store(len.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// As [`add_entry`](Self::add_entry), unless the index has the key: then the slot that it has for it. Nobody reads meanwhile.
+    #[inline]
+    pub(crate) fn add_unless_known(&mut self, hash: u64, slot: u32, key: &[u8]) -> Option<u32> {
+        let (number, tag) = (self.bucket_number(hash), tag_of(hash));
+        let mut at = None;
+        let place = loop {
+            let bucket = self.at(number, at);
+            let tags = bucket.tags();
+            for place in tags.places_of(tag) {
+                let other = bucket.slot(place);
+                let words = self.slot(other).words;
+                if copy::is_equal(&words[self.shared.geometry.key_word..], key) {
+                    return Some(other);
+                }
+            }
+            match bucket.link() {
+                Some(link) => at = Some(link),
+                None => break tags.free_place(),
+            }
+        };
+        let head = self.bucket(number);
+        head.begin();
+        match place {
+            Some(place) => self.at(number, at).set(place, tag, slot),
+            None => self.push(number, tag, slot),
+        }
+        self.bucket(number).end();
+        let len = &self.shared.counters.len;
+        len.store(len.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        None
     }
 
     /// Removes the entry for a slot. False when there was none.

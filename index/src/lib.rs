@@ -39,6 +39,7 @@ mod table;
 mod writer;
 
 pub use error::IndexError;
+pub use load::adopt_slot;
 pub use reader::SlotReader;
 pub use slot::SlotMeta;
 pub use table::{TableOptions, slot_table};

@@ -4,6 +4,7 @@ use crate::copy;
 use crate::mapping::buckets_for;
 use crate::memory::ARENA;
 use crate::prefetch;
+use crate::reader::SlotReader;
 use crate::sync::Ordering;
 use crate::writer::SlotWriter;
 use slotcask_format::slot::SlotKind;
@@ -11,10 +12,21 @@ use std::sync::Arc;
 
 /// Slots whose buckets are asked for together.
 const GROUP: usize = 32;
+/// Slots between the one whose key is read and the one that is asked for.
+const AHEAD: u32 = 24;
+
+/// Replaces the checksum that a file has in front of a slot by the first version word.
+///
+/// # Panics
+/// When `slot` is shorter than a slot's header.
+#[inline]
+pub fn adopt_slot(slot: &mut [u8]) {
+    slot[..8].fill(0);
+}
 
 impl SlotWriter {
     /// The memory of some pages, to read them from a file into it. It starts at a block's boundary. What is read must be
-    /// verified, and then [`adopt_page`](Self::adopt_page) called for each page, before [`finish_load`](Self::finish_load).
+    /// verified, and then [`adopt_slot`] called for each slot, before [`finish_load`](Self::finish_load).
     ///
     /// # Panics
     /// When there are readers, or the table has not so many pages.
@@ -39,21 +51,6 @@ impl SlotWriter {
             [..pages as usize * page_size]
     }
 
-    /// Replaces the checksums of a page's slots by version words.
-    ///
-    /// # Panics
-    /// When the table has no such page.
-    pub fn adopt_page(&mut self, page: u32) {
-        let geometry = &self.shared.geometry;
-        let words = &self.shared.memory.arena()[page as usize * geometry.page_words..];
-        for slot in words[..geometry.page_words]
-            .chunks_exact(geometry.slot_words)
-            .take(geometry.slots_per_page as usize)
-        {
-            crate::slot::Slot { words: slot }.adopt();
-        }
-    }
-
     /// Hands out the slots that were loaded.
     ///
     /// # Panics
@@ -71,34 +68,66 @@ impl SlotWriter {
     /// When the index is not empty.
     pub fn index_all(&mut self, hash_of: impl Fn(&[u8]) -> u64, duplicates: &mut Vec<(u32, u32)>) {
         let shared = Arc::clone(&self.shared);
-        let geometry = &shared.geometry;
-        let slot_count = shared.slot_count();
-        self.presize(buckets_for(u64::from(slot_count)));
-        let mut keys = vec![0; GROUP * geometry.key_len];
-        let mut group = [(0, 0); GROUP];
+        self.presize(buckets_for(u64::from(shared.slot_count())));
+        // The buckets of one group arrive while the keys of the next are hashed.
+        let (mut group, mut next) = (Group::new(&shared), Group::new(&shared));
         let mut slot = 0;
-        while slot < slot_count {
-            let mut count = 0;
-            while slot < slot_count && count < GROUP {
-                let words = shared.slot(slot);
-                if words.meta(geometry).kind == SlotKind::Live {
-                    let key = &mut keys[count * geometry.key_len..][..geometry.key_len];
-                    copy::load(&words.words[geometry.key_word..], copy::as_uninit(key));
-                    let hash = hash_of(key);
-                    words.remember(geometry, hash);
-                    prefetch::line(shared.bucket_for(hash));
-                    group[count] = (hash, slot);
-                    count += 1;
-                }
-                slot += 1;
-            }
-            for (at, &(hash, slot)) in group[..count].iter().enumerate() {
-                let key = &keys[at * geometry.key_len..][..geometry.key_len];
-                match self.find(hash, key) {
-                    Some((first, _)) => duplicates.push((first, slot)),
-                    None => self.add_entry(hash, slot),
+        loop {
+            slot = next.fill(&shared, slot, &hash_of);
+            for (key, &(hash, slot)) in group.entries() {
+                if let Some(first) = self.add_unless_known(hash, slot, key) {
+                    duplicates.push((first, slot));
                 }
             }
+            if next.count == 0 {
+                return;
+            }
+            std::mem::swap(&mut group, &mut next);
         }
+    }
+}
+
+/// Live slots whose buckets are asked for together.
+struct Group {
+    keys: Vec<u8>,
+    key_len: usize,
+    /// Hash and number.
+    slots: [(u64, u32); GROUP],
+    count: usize,
+}
+
+impl Group {
+    fn new(table: &SlotReader) -> Self {
+        let key_len = table.geometry.key_len;
+        Self { keys: vec![0; GROUP * key_len], key_len, slots: [(0, 0); GROUP], count: 0 }
+    }
+
+    /// Takes the next live slots from number `slot` on; returns where to go on.
+    fn fill(&mut self, table: &SlotReader, mut slot: u32, hash_of: impl Fn(&[u8]) -> u64) -> u32 {
+        let (geometry, slot_count) = (&table.geometry, table.slot_count());
+        self.count = 0;
+        while slot < slot_count && self.count < GROUP {
+            if let Some(ahead) = table.slot_checked(slot.saturating_add(AHEAD)) {
+                prefetch::line(&ahead.words[0]);
+            }
+            let words = table.slot(slot);
+            if words.meta(geometry).kind == SlotKind::Live {
+                let key = &mut self.keys[self.count * self.key_len..][..self.key_len];
+                copy::load(&words.words[geometry.key_word..], copy::as_uninit(key));
+                let hash = hash_of(key);
+                words.remember(geometry, hash);
+                prefetch::line(table.bucket_for(hash));
+                self.slots[self.count] = (hash, slot);
+                self.count += 1;
+            }
+            slot += 1;
+        }
+        slot
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&[u8], &(u64, u32))> {
+        // Not by `chunks`, which refuses an empty key.
+        let key = |at| &self.keys[at * self.key_len..][..self.key_len];
+        self.slots[..self.count].iter().enumerate().map(move |(at, slot)| (key(at), slot))
     }
 }

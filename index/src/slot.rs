@@ -188,12 +188,6 @@ impl<'a> Slot<'a> {
     pub(crate) fn place(self, geometry: &Geometry) -> u32 {
         geometry.place_in(self.words[VERSION].load(Ordering::Relaxed))
     }
-
-    /// Replaces the checksum that a file has here by the first version. Writer only, while nobody reads.
-    #[inline]
-    pub(crate) fn adopt(self) {
-        self.words[VERSION].store(0, Ordering::Relaxed);
-    }
 }
 
 const _: () = assert!(EPOCH_AND_KIND + 1 == HEADER_WORDS);

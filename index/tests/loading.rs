@@ -5,7 +5,7 @@ mod common;
 
 use common::{gone, hash, live};
 use slotcask_format::slot::{SlotKind, SlotLayout};
-use slotcask_index::{SlotWriter, TableOptions, slot_table};
+use slotcask_index::{SlotWriter, TableOptions, adopt_slot, slot_table};
 
 const SLOTS: u32 = 20_011;
 
@@ -42,8 +42,8 @@ fn reloaded(from: &SlotWriter, layout: SlotLayout) -> SlotWriter {
         for slot in bytes.chunks_exact_mut(layout.slot_size) {
             // What a checksum leaves there must not matter.
             slot[..8].fill(0xff);
+            adopt_slot(slot);
         }
-        writer.adopt_page(page);
     }
     writer.finish_load(SLOTS);
     writer

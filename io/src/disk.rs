@@ -9,6 +9,7 @@
 
 use crate::error::Result;
 use std::fmt::Debug;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -51,6 +52,9 @@ pub struct Write<'a> {
     /// What; aligned, whole blocks.
     pub data: &'a [u8],
 }
+
+/// What is done with the bytes that have arrived so far.
+pub type Arrived<'a> = dyn FnMut(&mut [u8]) -> ControlFlow<()> + 'a;
 
 /// A held lock on a file; released when dropped (and by the kernel when the process ends).
 pub trait FileLock: Send + Sync + Debug {}
@@ -116,6 +120,20 @@ pub trait File: Send + Sync + Debug {
     /// # Errors
     /// Kind `UnexpectedEof` when the file is shorter; otherwise as the operating system says.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()>;
+
+    /// Fills `buf` from `offset` in pieces of `piece_len` bytes (whole blocks; the last may be shorter) and calls `arrived` after each
+    /// with all of `buf` that is there by then. Further pieces are read meanwhile where the disk can. Ends early when `arrived`
+    /// breaks; what lies behind the bytes that it was given last is unknown then.
+    ///
+    /// # Errors
+    /// As [`File::read_at`], when the piece is due that could not be read.
+    fn read_in_pieces(
+        &self,
+        offset: u64,
+        buf: &mut [u8],
+        piece_len: usize,
+        arrived: &mut Arrived<'_>,
+    ) -> Result<()>;
 
     /// Writes all of `data` at `offset`.
     ///

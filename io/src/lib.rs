@@ -14,7 +14,7 @@ pub mod sim;
 
 pub use buffer::AlignedBuf;
 pub use clock::{Clock, SystemClock};
-pub use disk::{DirEntry, Disk, File, FileLock, OpenMode, Stat, Write};
+pub use disk::{Arrived, DirEntry, Disk, File, FileLock, OpenMode, Stat, Write};
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{IoError, IoErrorKind, Result};
 pub use os::{OsDisk, OsOptions};

@@ -4,6 +4,7 @@ mod calls;
 mod disk;
 mod file;
 mod lock;
+mod pieces;
 mod ring;
 
 pub use disk::{OsDisk, OsOptions};

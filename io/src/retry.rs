@@ -4,7 +4,7 @@
 //! [`File`] of it. The simulated disk injects EINTR and short counts below this line, so that the loops that run in
 //! production are the loops that are tested.
 
-use crate::disk::{File, Write};
+use crate::disk::{Arrived, File, Write};
 use crate::error::{IoError, Result};
 use std::fmt::Debug;
 use std::io;
@@ -34,7 +34,31 @@ pub(crate) trait RawFile: Send + Sync + Debug {
     fn pwrite_each(&self, writes: &[Write<'_>], results: &mut Vec<io::Result<usize>>) {
         results.extend(writes.iter().map(|write| self.pwrite(write.offset, write.data)));
     }
+    /// Reads as [`File::read_in_pieces`] says. What a try leaves undone is done by `finish`, which is given the offset and the whole
+    /// piece. No read is in flight on return.
+    fn pread_pieces(
+        &self,
+        offset: u64,
+        buf: &mut [u8],
+        piece_len: usize,
+        finish: &mut Finish<'_>,
+        arrived: &mut Arrived<'_>,
+    ) -> io::Result<()> {
+        let mut there = 0;
+        while there < buf.len() {
+            let end = buf.len().min(there + piece_len);
+            finish(offset + there as u64, &mut buf[there..end])?;
+            there = end;
+            if arrived(&mut buf[..there]).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Reads a whole piece, with repetitions.
+pub(crate) type Finish<'a> = dyn FnMut(u64, &mut [u8]) -> io::Result<()> + 'a;
 
 /// Repeats `call` while it is interrupted.
 pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
@@ -195,6 +219,24 @@ impl<R: RawFile> File for RetryFile<R> {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         assert_blocks(offset, buf);
         self.read_all(offset, buf).map_err(|error| self.fail("read", &error))
+    }
+
+    fn read_in_pieces(
+        &self,
+        offset: u64,
+        buf: &mut [u8],
+        piece_len: usize,
+        arrived: &mut Arrived<'_>,
+    ) -> Result<()> {
+        assert_blocks(offset, buf);
+        assert!(
+            piece_len > 0 && piece_len.is_multiple_of(BLOCK),
+            "{piece_len} is not whole blocks"
+        );
+        let mut finish = |offset, piece: &mut [u8]| self.read_all(offset, piece);
+        self.raw
+            .pread_pieces(offset, buf, piece_len, &mut finish, arrived)
+            .map_err(|error| self.fail("read", &error))
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<()> {

@@ -60,7 +60,14 @@ impl LogConfig {
         segment.min(BATCH_LEN_MAX)
     }
 
-    /// Bytes of log that may be in use before writers stop; one segment stays free for the next opening.
+    /// Bytes of log that ordinary writes may fill before they stop: beside the segment for the next opening, one is kept for what
+    /// gives space back.
+    #[must_use]
+    pub fn capacity_of_writes(&self) -> u64 {
+        self.segment_size * u64::from(self.segment_count.saturating_sub(2).max(1))
+    }
+
+    /// Bytes of log that may be in use before all writes stop; one segment stays free for the next opening.
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.segment_size * u64::from(self.segment_count - 1)

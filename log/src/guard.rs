@@ -13,7 +13,7 @@ use slotcask_format::segment::SEGMENT_DATA_OFFSET;
 use slotcask_io::AlignedBuf;
 use std::sync::atomic::Ordering;
 
-/// Writers are slowed down when the log is this full, in thousandths of its capacity.
+/// Writers are slowed down when the log is this full, in thousandths of what they may fill.
 pub const PACE_FROM_PERMILLE: u32 = 850;
 
 /// Flush buffers kept for reuse: more than these are in use only while the disk falls behind.
@@ -324,7 +324,7 @@ impl Writer {
 impl<S> ShardLog<S> {
     pub(crate) fn note_fill(&self, writer: &Writer) {
         let used = writer.used_bytes(self.config.segment_size);
-        let permille = used.saturating_mul(1000) / self.config.capacity().max(1);
+        let permille = used.saturating_mul(1000) / self.config.capacity_of_writes();
         let permille = u32::try_from(permille).unwrap_or(u32::MAX);
         self.fill.store(permille, Ordering::Relaxed);
         if permille > PACE_FROM_PERMILLE {

@@ -229,6 +229,12 @@ impl<S> ShardLog<S> {
         self.maintenance.lock().state.segments.len() as u32 + 1 >= self.config.segment_count
     }
 
+    /// True when openings have added more segments than the limit has room for.
+    #[must_use]
+    pub fn is_over_limit(&self) -> bool {
+        self.maintenance.lock().state.segments.len() as u32 > self.config.segment_count
+    }
+
     /// Why the last attempt to make a segment failed, if it did.
     #[must_use]
     pub fn refusal(&self) -> Option<LogError> {

@@ -8,11 +8,11 @@ use slotcask_log::{LogError, PACE_FROM_PERMILLE, Preparation};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// A checkpoint begins when a share of the log between these was written since the last one began, in thousandths.
-const CHECKPOINT_PERMILLE: std::ops::RangeInclusive<u64> = 250..=420;
-/// The log is kept from the checkpoint before the last: when a checkpoint ends, the log holds two intervals and what was
-/// written meanwhile. Intervals are chosen so that this much of the log is full then.
-const FULL_PERMILLE: u64 = 850;
+/// A checkpoint begins when a share of the log between these was written since the last one began, in thousandths of what writers
+/// may fill.
+const CHECKPOINT_PERMILLE: std::ops::RangeInclusive<u64> = 80..=420;
+/// How often a writer that waits for somebody else's upkeep looks whether that has made a segment ready.
+const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 /// Longest pause of a writer between two flushes' worth of log.
 const PAUSE_MAX: Duration = Duration::from_millis(10);
 
@@ -30,15 +30,19 @@ impl Shard {
     }
 
     /// True when a checkpoint is due.
+    ///
+    /// The log is kept from the checkpoint before the last, in whole segments: before a checkpoint ends, the log holds two intervals,
+    /// what is written meanwhile, and up to one segment more. Intervals are chosen so that writers are not slowed down yet by then.
     fn checkpoint_is_due(&self, upkeep: &Upkeep) -> bool {
-        let capacity = self.log.config().capacity();
+        let config = self.log.config();
+        let capacity = config.capacity_of_writes();
+        let goal = capacity * u64::from(PACE_FROM_PERMILLE) / 1000;
         let guard = self.lock();
         let since = guard.position().saturating_sub(upkeep.checkpoint_position);
         // As much as was written during the last checkpoint will be written during the next one.
-        let meanwhile = (upkeep.checkpoint_meanwhile * 1000 / capacity.max(1)).min(FULL_PERMILLE);
-        let share = ((FULL_PERMILLE - meanwhile) / 2)
-            .clamp(*CHECKPOINT_PERMILLE.start(), *CHECKPOINT_PERMILLE.end());
-        since > capacity * share / 1000
+        let interval = goal.saturating_sub(config.segment_size + upkeep.checkpoint_meanwhile) / 2;
+        let (least, most) = CHECKPOINT_PERMILLE.into_inner();
+        since > interval.clamp(capacity * least / 1000, capacity * most / 1000)
     }
 
     /// Makes room in the log for a writer that found none: a segment, if need be after checkpoints.
@@ -51,11 +55,18 @@ impl Shard {
         prepared_before: usize,
         deadline: Option<Duration>,
     ) -> Result<()> {
-        let mut upkeep = match deadline {
-            None => self.upkeep.lock(),
-            Some(deadline) => {
-                let left = deadline.saturating_sub(self.env.clock.monotonic());
-                self.upkeep.try_lock_for(left).ok_or(Error::TimedOut { accepted: false })?
+        // A checkpoint that runs makes segments ready in between, long before it ends.
+        let mut upkeep = loop {
+            let left = deadline.map(|deadline| deadline.saturating_sub(self.env.clock.monotonic()));
+            let wait = left.map_or(LOOK_INTERVAL, |left| left.min(LOOK_INTERVAL));
+            if let Some(upkeep) = self.upkeep.try_lock_for(wait) {
+                break upkeep;
+            }
+            if self.lock().prepared() > prepared_before {
+                return Ok(());
+            }
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Error::TimedOut { accepted: false });
             }
         };
         // Somebody else may have made room meanwhile.
@@ -120,18 +131,29 @@ impl Shard {
     }
 
     /// Brings the log below its limit: every opening adds a segment, and one that is never written to takes no checkpoint.
+    /// With a thread of its own the shard serves meanwhile; unless openings that were cut short have left it over its limit, so that
+    /// no number of them makes it longer and longer.
     pub(crate) fn trim_log(&self) -> Result<()> {
-        self.trim_log_held(&mut self.upkeep.lock())
+        let mut upkeep = self.upkeep.lock();
+        if self.options.background && !self.log.is_over_limit() {
+            upkeep.trim_due = true;
+            return Ok(());
+        }
+        self.trim_log_held(&mut upkeep, &mut || {})
     }
 
-    /// As [`Shard::trim_log`], with the upkeep lock held.
-    pub(crate) fn trim_log_held(&self, upkeep: &mut Upkeep) -> Result<()> {
+    /// As [`Shard::trim_log`], with the upkeep lock held, and at once. `between` as in [`Shard::checkpoint`].
+    pub(crate) fn trim_log_held(
+        &self,
+        upkeep: &mut Upkeep,
+        between: &mut dyn FnMut(),
+    ) -> Result<()> {
         // A segment leaves the log when it lies before the older of the last two checkpoints.
         for _ in 0..2 {
             if !self.log.is_at_limit() {
                 return Ok(());
             }
-            self.checkpoint(upkeep, &mut || {})?;
+            self.checkpoint(upkeep, between)?;
         }
         Ok(())
     }
@@ -199,6 +221,21 @@ impl Shard {
             Err(error) if error.is_out_of_resources() => {}
             Err(error) => return Err(error),
         }
+        let mut between = || {
+            let _ = self.prepare();
+            if self.flush_is_due(false) {
+                self.log.flush_background();
+            }
+        };
+        if upkeep.trim_due {
+            match self.trim_log_held(&mut upkeep, &mut between) {
+                Ok(()) => upkeep.trim_due = false,
+                // The next round tries again.
+                Err(error) if error.is_out_of_resources() => {}
+                Err(error) => return Err(error),
+            }
+            done = true;
+        }
         if self.flush_is_due(idle) {
             self.log.flush_background();
             done = true;
@@ -208,12 +245,6 @@ impl Shard {
             done = true;
         }
         if self.checkpoint_is_due(&upkeep) {
-            let mut between = || {
-                let _ = self.prepare();
-                if self.flush_is_due(false) {
-                    self.log.flush_background();
-                }
-            };
             self.checkpoint(&mut upkeep, &mut between)?;
             // Segments came free.
             let _ = self.prepare();

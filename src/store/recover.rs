@@ -501,6 +501,12 @@ impl From<LogError> for Error {
 impl LogVisitor for Redo<'_> {
     type Error = Error;
 
+    fn expect(&mut self, record: &Record<'_>) {
+        if let Some(loading) = self.loadings.get(&record.table) {
+            loading.expect(record.slot);
+        }
+    }
+
     fn record_at(&mut self, record: &Record<'_>, generation: u64, offset: u64) -> Result<()> {
         let cask = self.cask.keydirs.contains_key(&record.table)
             && matches!(record.kind, RecordKind::Put | RecordKind::Delete | RecordKind::Expire);

@@ -2,9 +2,10 @@
 
 use super::calls;
 use super::disk::{RING_FAILED, Shared, ring_sentence};
+use super::pieces::Pieces;
 use crate::buffer::AlignedBuf;
-use crate::disk::Write;
-use crate::retry::{BLOCK, RawFile, uninterrupted};
+use crate::disk::{Arrived, Write};
+use crate::retry::{BLOCK, Finish, RawFile, uninterrupted};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -121,5 +122,30 @@ impl RawFile for OsRaw {
         }
         // Writing again what a failed ring has written already changes nothing: same bytes, same place.
         results.extend(writes.iter().map(|write| self.pwrite(write.offset, write.data)));
+    }
+
+    fn pread_pieces(
+        &self,
+        offset: u64,
+        buf: &mut [u8],
+        piece_len: usize,
+        finish: &mut Finish<'_>,
+        arrived: &mut Arrived<'_>,
+    ) -> io::Result<()> {
+        let ring = match &self.shared.rings {
+            // One piece gains nothing from a ring.
+            Some(rings) if buf.len() > piece_len => rings.take(),
+            _ => None,
+        };
+        let mut pieces = Pieces::new(self.fd.as_fd(), ring, offset, buf, piece_len);
+        let done = pieces.read(finish, arrived);
+        let (ring, failed) = pieces.end();
+        if let Some(rings) = &self.shared.rings {
+            rings.give_back(ring);
+        }
+        if let Some(error) = failed {
+            self.shared.fall_back(RING_FAILED, || ring_sentence(&error));
+        }
+        done
     }
 }

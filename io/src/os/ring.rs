@@ -43,8 +43,7 @@ impl Rings {
         writes: &[Write<'_>],
         results: &mut Vec<io::Result<usize>>,
     ) -> io::Result<()> {
-        let idle = self.idle.lock().pop();
-        let mut ring = match idle {
+        let mut ring = match self.idle.lock().pop() {
             Some(ring) => ring,
             None => Ring::new()?,
         };
@@ -54,17 +53,28 @@ impl Rings {
             results.clear();
             return Err(error);
         }
+        self.give_back(Some(ring));
+        Ok(())
+    }
+
+    /// A ring to read with, if one can be had. Reads in flight do no harm after the process was killed, so it need not hold the locks.
+    pub(super) fn take(&self) -> Option<Ring> {
+        let idle = self.idle.lock().pop();
+        idle.or_else(|| Ring::new().ok())
+    }
+
+    /// Keeps a ring in which nothing is queued or in flight for reuse.
+    pub(super) fn give_back(&self, ring: Option<Ring>) {
         let mut idle = self.idle.lock();
         if idle.len() < IDLE_MAX {
-            idle.push(ring);
+            idle.extend(ring);
         }
-        Ok(())
     }
 }
 
 /// One ring, and the generation of locks that it holds references to.
-struct Ring {
-    ring: IoUring,
+pub(super) struct Ring {
+    pub(super) ring: IoUring,
     locks: u64,
     registered: bool,
 }
@@ -157,7 +167,7 @@ impl Ring {
     }
 
     /// Takes the completions that are there; returns how many. `open` is how many there can be.
-    fn reap(&mut self, open: usize, results: &mut [io::Result<usize>]) -> usize {
+    pub(super) fn reap(&mut self, open: usize, results: &mut [io::Result<usize>]) -> usize {
         let mut reaped = 0;
         for completion in self.ring.completion() {
             let index = usize::try_from(completion.user_data()).unwrap_or(usize::MAX);
@@ -174,7 +184,7 @@ impl Ring {
     }
 
     /// Waits, without submitting more, until the kernel holds none of the `open` entries.
-    fn drain(&mut self, mut open: usize, results: &mut [io::Result<usize>]) {
+    pub(super) fn drain(&mut self, mut open: usize, results: &mut [io::Result<usize>]) {
         loop {
             open -= self.reap(open, results);
             // What the kernel never took it will never take: the caller drops the ring.

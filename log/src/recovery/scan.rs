@@ -12,6 +12,7 @@ use slotcask_format::segment::SEGMENT_DATA_OFFSET;
 use slotcask_format::{BLOCK_SIZE, Reason, mutants};
 use slotcask_io::{AlignedBuf, File};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use zerocopy::FromBytes;
@@ -35,6 +36,12 @@ pub trait LogVisitor {
     /// # Errors
     /// Ends the scan.
     fn record(&mut self, record: &Record<'_>) -> Result<(), Self::Error>;
+
+    /// A record comes soon: time to ask for what it will need from memory. Not all that come are told, and what follows
+    /// may turn out to be corrupt first.
+    fn expect(&mut self, record: &Record<'_>) {
+        let _ = record;
+    }
 
     /// As [`LogVisitor::record`], which is called unless this is overridden, with the segment and the offset in it where the record stands.
     ///
@@ -100,26 +107,10 @@ pub(crate) struct Pending {
     pub header: FlushHeader,
 }
 
-/// The bytes of a segment, read as far as they are needed.
-struct SegmentBytes {
-    file: Arc<dyn File>,
-    bytes: AlignedBuf,
-    loaded: usize,
-}
-
-impl SegmentBytes {
-    const STEP: usize = 1 << 20;
-
-    fn up_to(&mut self, end: usize) -> Result<&[u8], LogError> {
-        let end = end.min(self.bytes.len());
-        if end > self.loaded {
-            let to = end.next_multiple_of(Self::STEP).min(self.bytes.len());
-            self.file.read_at(self.loaded as u64, &mut self.bytes[self.loaded..to])?;
-            self.loaded = to;
-        }
-        Ok(&self.bytes[..end])
-    }
-}
+/// Bytes of a segment that are read at once.
+const READ_LEN: usize = 1 << 20;
+/// Records whose places in memory are asked for together.
+const GROUP: usize = 16;
 
 struct Walk<'a, V: LogVisitor> {
     opening: &'a Opening,
@@ -335,12 +326,10 @@ impl<V: LogVisitor> Walk<'_, V> {
         Ok(())
     }
 
-    /// The bytes of a segment, in the one buffer that all of them are read into.
-    fn bytes_of(&mut self, at: usize) -> SegmentBytes {
-        let segment = &self.opening.segments[at];
+    /// The one buffer that all segments are read into.
+    fn take_buf(&mut self) -> AlignedBuf {
         let size = self.opening.config.segment_size as usize;
-        let bytes = self.buf.take().unwrap_or_else(|| AlignedBuf::zeroed(size));
-        SegmentBytes { file: segment.file.clone(), bytes, loaded: 0 }
+        self.buf.take().unwrap_or_else(|| AlignedBuf::zeroed(size))
     }
 
     fn seed_of(&self, at: usize) -> Seed {
@@ -397,43 +386,52 @@ impl<V: LogVisitor> Walk<'_, V> {
     }
 
     fn segment(&mut self, at: usize, limit: &Limit) -> Result<SegmentEnd, V::Error> {
-        let mut bytes = self.bytes_of(at);
-        let end = self.flushes(at, limit, &mut bytes);
-        self.buf = Some(bytes.bytes);
-        end
+        let mut buf = self.take_buf();
+        let file = self.opening.segments[at].file.clone();
+        let mut offset = SEGMENT_DATA_OFFSET;
+        let mut end = Ok(None);
+        let read = file.read_in_pieces(0, &mut buf, READ_LEN, &mut |there| {
+            end = self.flushes(at, limit, there, &mut offset);
+            if matches!(end, Ok(None)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        self.buf = Some(buf);
+        read.map_err(LogError::from)?;
+        Ok(end?.unwrap_or(SegmentEnd::Full))
     }
 
+    /// Accepts flushes from `next` on, as far as they lie in `there`, the part of the segment that was read; says how the
+    /// segment ends once that is known.
     fn flushes(
         &mut self,
         at: usize,
         limit: &Limit,
-        bytes: &mut SegmentBytes,
-    ) -> Result<SegmentEnd, V::Error> {
+        there: &[u8],
+        next: &mut u64,
+    ) -> Result<Option<SegmentEnd>, V::Error> {
         let seed = self.seed_of(at);
-        let size = self.opening.config.segment_size;
-        let mut offset = SEGMENT_DATA_OFFSET;
-        while offset < size {
-            let block = &bytes.up_to(offset as usize + BLOCK_SIZE)?[offset as usize..];
-            let header = match self.header_at(at, offset, block) {
+        while (*next as usize) < there.len() {
+            let offset = *next;
+            let rest = &there[offset as usize..];
+            let header = match self.header_at(at, offset, rest) {
                 Ok(header) => header,
-                Err(reason) => return Ok(SegmentEnd::At(offset, reason)),
+                Err(reason) => return Ok(Some(SegmentEnd::At(offset, reason))),
             };
             if limit.voids(&header) {
                 self.report.passed.push("void");
-                return Ok(SegmentEnd::Void);
+                return Ok(Some(SegmentEnd::Void));
             }
             if let Some(detail) = self.disconnected(&header) {
                 self.facts.flush_beyond = true;
                 self.stop = Some((at, offset, detail));
-                return Ok(SegmentEnd::Full);
+                return Ok(Some(SegmentEnd::Full));
             }
-            let end = offset as usize + header.size();
-            let flush = &bytes.up_to(end)?[offset as usize..];
+            // A valid header lies within its segment with all of its flush.
+            let Some(flush) = rest.get(..header.size()) else { return Ok(None) };
             self.watermark(&header);
             if !header.body_is_valid(seed, &flush[FlushHeader::SIZE..])
                 && !mutants::active("believe_torn_body")
             {
-                return Ok(SegmentEnd::At(offset, Reason::Checksum { what: "flush" }));
+                return Ok(Some(SegmentEnd::At(offset, Reason::Checksum { what: "flush" })));
             }
             if header.next_sequence() - 1 > limit.last {
                 let path = &self.opening.segments[at].path;
@@ -441,9 +439,9 @@ impl<V: LogVisitor> Walk<'_, V> {
                 return Err(LogError::corrupt(path, offset, reason).into());
             }
             self.accept(at, &header, &flush[FlushHeader::SIZE..])?;
-            offset = end as u64;
+            *next += header.size() as u64;
         }
-        Ok(SegmentEnd::Full)
+        Ok(None)
     }
 
     fn watermark(&mut self, header: &FlushHeader) {
@@ -482,19 +480,35 @@ impl<V: LogVisitor> Walk<'_, V> {
         let length = header.length.get() as usize;
         let mut rest = &body[..length];
         let mut sequence = header.first_sequence.get();
+        let mut group: Vec<(Record<'_>, u64)> = Vec::with_capacity(GROUP);
         while !rest.is_empty() {
-            let (record, size) = record::decode_vouched(self.record_seed, rest)
-                .map_err(|reason| bad(format!("record {sequence}: {reason}")))?;
-            if record.sequence != sequence {
-                return Err(
-                    bad(format!("record {sequence} has sequence {}", record.sequence)).into()
-                );
+            let mut refused = None;
+            while !rest.is_empty() && group.len() < GROUP {
+                let decoded = record::decode_vouched(self.record_seed, rest);
+                let (record, size) = match decoded {
+                    Ok((record, size)) if record.sequence == sequence => (record, size),
+                    Ok((Record { sequence: found, .. }, _)) => {
+                        refused = Some(format!("record {sequence} has sequence {found}"));
+                        break;
+                    }
+                    Err(reason) => {
+                        refused = Some(format!("record {sequence}: {reason}"));
+                        break;
+                    }
+                };
+                let at = header.offset.get() + (FlushHeader::SIZE + length - rest.len()) as u64;
+                self.visitor.expect(&record);
+                group.push((record, at));
+                sequence += 1;
+                rest = &rest[size..];
             }
-            let at = header.offset.get() + (FlushHeader::SIZE + length - rest.len()) as u64;
-            self.visitor.record_at(&record, generation, at)?;
-            self.report.records += 1;
-            sequence += 1;
-            rest = &rest[size..];
+            for (record, at) in group.drain(..) {
+                self.visitor.record_at(&record, generation, at)?;
+                self.report.records += 1;
+            }
+            if let Some(reason) = refused {
+                return Err(bad(reason).into());
+            }
         }
         if sequence != header.next_sequence() {
             let reason =
@@ -506,9 +520,17 @@ impl<V: LogVisitor> Walk<'_, V> {
 
     /// Looks behind the end of the chain for what must not be there, and for traces of a flush that did not become whole.
     fn look_beyond(&mut self, at: usize, offset: u64) -> Result<(), V::Error> {
-        let mut segment = self.bytes_of(at);
         let size = self.opening.config.segment_size;
-        let bytes = segment.up_to(size as usize)?;
+        let mut buf = self.take_buf();
+        let file = self.opening.segments[at].file.clone();
+        file.read_in_pieces(0, &mut buf, READ_LEN, &mut |_| ControlFlow::Continue(()))
+            .map_err(LogError::from)?;
+        self.judge_beyond(at, offset, size, &buf);
+        self.buf = Some(buf);
+        Ok(())
+    }
+
+    fn judge_beyond(&mut self, at: usize, offset: u64, size: u64, bytes: &[u8]) {
         let mut beyond = offset + BLOCK_SIZE as u64;
         while beyond < size && !mutants::active("ignore_flush_beyond") {
             if let Ok(header) = self.header_at(at, beyond, &bytes[beyond as usize..]) {
@@ -516,7 +538,7 @@ impl<V: LogVisitor> Walk<'_, V> {
                 self.facts.flush_beyond = true;
                 self.stop =
                     Some((at, offset, format!("a valid flush stands behind it at {beyond}")));
-                return Ok(());
+                return;
             }
             beyond += BLOCK_SIZE as u64;
         }
@@ -537,7 +559,7 @@ impl<V: LogVisitor> Walk<'_, V> {
                     "the header of a flush that belongs to {stated} stands in the wrong place behind it"
                 );
                 self.stop = Some((at, offset, detail));
-                return Ok(());
+                return;
             }
         }
         let extent = self.trace_of_flush(at, offset, &bytes[offset as usize..]);
@@ -546,7 +568,6 @@ impl<V: LogVisitor> Walk<'_, V> {
             self.report.truncated_flushes += 1;
             self.report.truncated_bytes += extent;
         }
-        Ok(())
     }
 
     /// Bytes in which a flush that did not become whole left traces; 0 when there are none. Sectors of older generations
