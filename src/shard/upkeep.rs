@@ -16,7 +16,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 /// Longest pause of a writer.
 const PAUSE_MAX: Duration = Duration::from_millis(10);
 /// What writers pause together for a flush's worth of log when the log is full.
-const PAUSES_MAX: Duration = Duration::from_millis(40);
+const PAUSES_MAX: Duration = Duration::from_millis(150);
 
 impl Shard {
     /// Makes segments ready, as far as the log's limit allows.
