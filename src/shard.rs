@@ -24,7 +24,7 @@ use slotcask_io::Env;
 use slotcask_log::{Guard, ShardLog};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What the shard lock protects beside the log.
@@ -99,6 +99,8 @@ pub(crate) struct Shard {
     /// Figures of the upkeep, to be read without waiting for it.
     pub figures: Mutex<UpkeepStats>,
     pub bell: Bell,
+    /// Microseconds that writers still have to pause for the last flush's worth of log.
+    pub pause_owed_us: AtomicU64,
     /// A future waits for a flush.
     pub flush_asked: AtomicBool,
     /// The last round left deadlines for the next one.

@@ -358,6 +358,11 @@ impl FixedTable {
         })
     }
 
+    /// Gives memory back that was made ready for new keys, where none came since the last call.
+    pub fn trim_memory(&mut self) {
+        self.writer.trim();
+    }
+
     /// Takes the room that a plan made into use.
     pub fn grown(&mut self, grown: Grown) {
         self.allocated_pages = self.allocated_pages.max(grown.pages);

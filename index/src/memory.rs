@@ -12,6 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Size and alignment of a huge page, and the step of faulting in ahead, bytes.
 pub(crate) const STEP: usize = 2 << 20;
+/// Bytes behind what is in use that stay when the rest is given back: what comes next needs them, and less is not worth a call.
+const TRIM_SLACK: usize = 64 << 10;
+/// Size of a small page, or a multiple of it.
+const SMALL_PAGE: usize = 4096;
 /// A region that uses less gets small pages: a store with little in it must be cheap.
 const HUGE_FROM: usize = 1 << 20;
 
@@ -21,7 +25,11 @@ struct Region {
     /// Bytes that may be used; the reservation goes on to the next multiple of [`STEP`].
     len: usize,
     is_advised: AtomicBool,
+    /// Bytes that were faulted in ahead of use.
     populated: AtomicUsize,
+    /// Bytes in use when [`Memory::trim`] last looked, and when it last gave anything back.
+    seen: AtomicUsize,
+    trimmed: AtomicUsize,
 }
 
 /// See the head of this file. Regions are named by their index.
@@ -93,7 +101,14 @@ impl Memory {
             // step: `at + len` is within the mapping, which is smaller than `isize::MAX`.
             let base = unsafe { mapping.cast::<u8>().add(at) };
             at += len.next_multiple_of(STEP);
-            Region { base, len, is_advised: AtomicBool::new(false), populated: AtomicUsize::new(0) }
+            Region {
+                base,
+                len,
+                is_advised: AtomicBool::new(false),
+                populated: AtomicUsize::new(0),
+                seen: AtomicUsize::new(0),
+                trimmed: AtomicUsize::new(0),
+            }
         });
         Ok(Self { mapping, mapping_len, regions, huge_pages })
     }
@@ -181,15 +196,37 @@ impl Memory {
         region.madvise(from, target - from, libc::MADV_POPULATE_WRITE);
         true
     }
+
+    /// Gives back what lies behind the `used` bytes of a region, if there are as many as at the last call: the rest of a huge page, and what
+    /// was faulted in ahead. Nothing behind them was ever written, nor is being written. True when it did something.
+    pub(crate) fn trim(&self, region: usize, used: usize) -> bool {
+        let region = &self.regions[region];
+        let grew = region.seen.swap(used, Ordering::Relaxed) != used;
+        if grew || used < HUGE_FROM || region.trimmed.load(Ordering::Relaxed) == used {
+            return false;
+        }
+        region.trimmed.store(used, Ordering::Relaxed);
+        let from = (used + TRIM_SLACK).next_multiple_of(SMALL_PAGE);
+        let populated = region.populated.load(Ordering::Relaxed);
+        let to = used.next_multiple_of(STEP).max(populated).min(region.len.next_multiple_of(STEP));
+        if from + TRIM_SLACK > to {
+            return false;
+        }
+        region.populated.store(from, Ordering::Relaxed);
+        // What was zeros reads as zeros again, from pages that are made when they are touched.
+        region.madvise(from, to - from, libc::MADV_DONTNEED);
+        true
+    }
 }
 
 impl Region {
-    /// Advice about `len` bytes from `offset`, of a kind that never changes what is read. An error means that the
+    /// Advice about `len` bytes from `offset`, of a kind that never changes what is read, or about bytes that are zeros. An error means that the
     /// kernel does not know the advice, or has no memory right now: then pages come as they are touched.
     fn madvise(&self, offset: usize, len: usize, advice: libc::c_int) {
         debug_assert!(offset + len <= self.len.next_multiple_of(STEP));
         // SAFETY: the range is within the region with its slack, all of it mapped by `reserve`. HUGEPAGE, COLLAPSE and
-        // POPULATE_WRITE keep the contents of every page, also under concurrent access.
+        // POPULATE_WRITE keep the contents of every page, also under concurrent access. DONTNEED makes zeros of the range: all that
+        // borrows it are atomic words, for which any value is valid at any time, and `trim` passes only bytes that were zeros.
         unsafe {
             libc::madvise(self.base.as_ptr().add(offset).cast(), len, advice);
         }

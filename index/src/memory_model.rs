@@ -56,6 +56,10 @@ impl Memory {
     pub(crate) fn populate(&self, _region: usize, _used: usize) -> bool {
         false
     }
+
+    pub(crate) fn trim(&self, _region: usize, _used: usize) -> bool {
+        false
+    }
 }
 
 pub(crate) fn refused(

@@ -3,6 +3,7 @@
 use crate::memory::{ARENA, BUCKETS, OVERFLOW};
 use crate::reader::SlotReader;
 use crate::sync::{AtomicU32, Ordering};
+use crate::writer::SlotWriter;
 
 impl SlotReader {
     pub(crate) fn arena_used(&self) -> usize {
@@ -48,6 +49,19 @@ impl SlotReader {
         let arena = self.memory.populate(ARENA, self.arena_used());
         let buckets = self.memory.populate(BUCKETS, self.buckets_used());
         let overflow = self.memory.populate(OVERFLOW, self.overflow_used());
+        arena | buckets | overflow
+    }
+}
+
+impl SlotWriter {
+    /// Gives memory that was faulted in and never used back to the system, where no slot or bucket came into use since the last call.
+    /// True when there was some. A table that grows again touches it again, in small pages at first.
+    pub fn trim(&mut self) -> bool {
+        // Who writes behind what is in use notes it as used first, and needs this `&mut`.
+        let shared = &self.shared;
+        let arena = shared.memory.trim(ARENA, shared.arena_used());
+        let buckets = shared.memory.trim(BUCKETS, shared.buckets_used());
+        let overflow = shared.memory.trim(OVERFLOW, shared.overflow_used());
         arena | buckets | overflow
     }
 }

@@ -3,6 +3,7 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::ptr::null_mut;
 
 /// Alignment and granularity, bytes.
 const ALIGN: usize = 4096;
@@ -10,28 +11,47 @@ const ALIGN: usize = 4096;
 /// A byte buffer of fixed capacity, aligned to 4096 bytes, with a length. Capacity is whole blocks. Bytes between
 /// length and capacity are zero or what was there before.
 pub struct AlignedBuf {
-    /// What was allocated, with [`layout`] of `capacity`.
-    base: *mut u8,
-    /// The first aligned byte of it.
+    /// What was allocated by [`allocate`] for `capacity`.
     data: *mut u8,
     capacity: usize,
     len: usize,
 }
 
-/// From this capacity on an allocation is larger than the buffer and asks for no alignment: the system allocator then takes zeroed
-/// pages from the kernel, and what is never used of a large buffer is never touched. For an aligned one it writes the zeros.
+/// From this capacity on a buffer is a mapping of its own: it comes as zeroed pages, what is never used of it is never touched, and the
+/// system has all of it back at once when it is dropped, where an allocator would keep it.
 const LARGE: usize = 128 << 10;
 
 fn layout(capacity: usize) -> Layout {
-    let layout = if capacity >= LARGE {
-        Layout::from_size_align(capacity.saturating_add(ALIGN), 16)
-    } else {
-        Layout::from_size_align(capacity, ALIGN)
-    };
-    layout.expect("a buffer is smaller than isize::MAX")
+    Layout::from_size_align(capacity, ALIGN).expect("a buffer is smaller than isize::MAX")
 }
 
-// SAFETY: `base` and `data` are owned by this value alone, as a `Box<[u8]>` would own it, and `u8` is Send.
+/// `capacity` zeros, aligned; `capacity` is whole blocks and not 0.
+fn allocate(capacity: usize) -> *mut u8 {
+    let layout = layout(capacity);
+    let data = if capacity >= LARGE {
+        // SAFETY: a new private anonymous mapping at an address of the system's choice touches no memory that exists.
+        let mapped = unsafe {
+            libc::mmap(
+                null_mut(),
+                capacity,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if mapped == libc::MAP_FAILED { null_mut() } else { mapped.cast() }
+    } else {
+        // SAFETY: `layout` has a size above zero: capacity is at least one block.
+        unsafe { alloc_zeroed(layout) }
+    };
+    if data.is_null() {
+        handle_alloc_error(layout);
+    }
+    data
+}
+
+// SAFETY: `data` is owned by this value alone, as a `Box<[u8]>` would own it, and `u8` is Send.
 unsafe impl Send for AlignedBuf {}
 // SAFETY: shared access only reads through `&self`, exclusive access needs `&mut self`; `u8` is Sync.
 unsafe impl Sync for AlignedBuf {}
@@ -41,17 +61,7 @@ impl AlignedBuf {
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         let capacity = capacity.max(1).next_multiple_of(ALIGN);
-        let layout = layout(capacity);
-        // SAFETY: `layout` has a size above zero: capacity is at least one block.
-        let base = unsafe { alloc_zeroed(layout) };
-        if base.is_null() {
-            handle_alloc_error(layout);
-        }
-        let slack = base.addr().next_multiple_of(ALIGN) - base.addr();
-        // SAFETY: a small allocation is aligned and `slack` 0; a large one has a block more than `capacity`, and `slack` is
-        // less than a block.
-        let data = unsafe { base.add(slack) };
-        Self { base, data, capacity, len: 0 }
+        Self { data: allocate(capacity), capacity, len: 0 }
     }
 
     /// A buffer of `len` zeros.
@@ -89,7 +99,7 @@ impl AlignedBuf {
 impl Deref for AlignedBuf {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        // SAFETY: `data` points to `capacity` initialised bytes (alloc_zeroed) that live as long as `self`;
+        // SAFETY: `data` points to `capacity` initialised bytes (`allocate`) that live as long as `self`;
         // `len <= capacity` is kept by `set_len` and the constructors.
         unsafe { std::slice::from_raw_parts(self.data, self.len) }
     }
@@ -104,8 +114,14 @@ impl DerefMut for AlignedBuf {
 
 impl Drop for AlignedBuf {
     fn drop(&mut self) {
-        // SAFETY: `base` was allocated with exactly this layout and is freed once.
-        unsafe { dealloc(self.base, layout(self.capacity)) }
+        if self.capacity >= LARGE {
+            // SAFETY: `data` and `capacity` are those of a mapping that this value alone owns and that goes with it.
+            let result = unsafe { libc::munmap(self.data.cast(), self.capacity) };
+            debug_assert_eq!(result, 0);
+        } else {
+            // SAFETY: `data` was allocated with exactly this layout and is freed once.
+            unsafe { dealloc(self.data, layout(self.capacity)) }
+        }
     }
 }
 

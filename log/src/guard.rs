@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 pub const PACE_FROM_PERMILLE: u32 = 850;
 
 /// Flush buffers kept for reuse: more than these are in use only while the disk falls behind.
-const BUFFERS_KEPT: usize = 4;
+const BUFFERS_KEPT: usize = 2;
 
 /// The held shard lock.
 pub struct Guard<'a, S> {

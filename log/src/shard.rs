@@ -251,11 +251,16 @@ impl<S> ShardLog<S> {
         flight.is_some_and(|flight| flight.copy_at(generation, offset, len, out))
     }
 
-    /// True once for each flush's worth of log that was placed while the log was more than 85 % full: the writer that gets
+    /// True once for each flush's worth of log that was placed while more than 85 % of what writers may fill was full: the writer that gets
     /// it slows down.
     #[inline]
     pub fn take_pace(&self) -> bool {
         self.pace_due.load(Ordering::Relaxed) && self.pace_due.swap(false, Ordering::Relaxed)
+    }
+
+    /// Has the next writer get true from [`ShardLog::take_pace`].
+    pub fn owe_pace(&self) {
+        self.pace_due.store(true, Ordering::Relaxed);
     }
 
     /// Generation of the segment that the next flush goes to.

@@ -23,6 +23,8 @@ impl Shard {
             let mut guard = self.lock();
             let redo = guard.next_sequence();
             let position = guard.position();
+            // Gives something back at the end, if no key came meanwhile.
+            guard.state().tables.iter_mut().flatten().for_each(|table| table.trim_memory());
             let tables = guard.state().tables.iter_mut().flatten();
             let begun: Vec<(u32, Checkpoint)> = tables
                 .filter(|table| table.has_dirty())
@@ -122,6 +124,7 @@ impl Shard {
                 return Err(Error::of_log(error, self.id()));
             }
         }
+        guard.state().tables.iter_mut().flatten().for_each(|table| table.trim_memory());
         drop(guard);
         upkeep.checkpoints_idle =
             if upkeep.checkpoint_position == position { upkeep.checkpoints_idle + 1 } else { 0 };

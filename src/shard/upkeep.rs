@@ -13,8 +13,10 @@ use std::time::Duration;
 const CHECKPOINT_PERMILLE: std::ops::RangeInclusive<u64> = 80..=420;
 /// How often a writer that waits for somebody else's upkeep looks whether that has made a segment ready.
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
-/// Longest pause of a writer between two flushes' worth of log.
+/// Longest pause of a writer.
 const PAUSE_MAX: Duration = Duration::from_millis(10);
+/// What writers pause together for a flush's worth of log when the log is full.
+const PAUSES_MAX: Duration = Duration::from_millis(150);
 
 impl Shard {
     /// Makes segments ready, as far as the log's limit allows.
@@ -164,15 +166,25 @@ impl Shard {
     }
 
     /// Slows a writer down when the log fills faster than checkpoints empty it, so that nobody is stopped at once when it is
-    /// full. Called once for every flush's worth of log.
+    /// full. Called once for every flush's worth of log, and again by the writers after that while pauses are owed.
     pub(crate) fn pace(&self) {
         let fill = self.log.fill_permille();
         if fill <= PACE_FROM_PERMILLE || !self.options.background {
+            self.pause_owed_us.store(0, Ordering::Relaxed);
             return;
         }
         let over = f64::from((fill - PACE_FROM_PERMILLE).min(1000 - PACE_FROM_PERMILLE));
         let share = over / f64::from(1000 - PACE_FROM_PERMILLE);
-        let pause = PAUSE_MAX.mul_f64(share * share);
+        let owed = match self.pause_owed_us.swap(0, Ordering::Relaxed) {
+            0 => PAUSES_MAX.mul_f64(share * share),
+            left => Duration::from_micros(left),
+        };
+        let pause = owed.min(PAUSE_MAX);
+        let left = owed.saturating_sub(pause).as_micros() as u64;
+        if left > 0 {
+            self.pause_owed_us.store(left, Ordering::Relaxed);
+            self.log.owe_pace();
+        }
         metrics::histogram!("slotcask_write_pause_seconds").record(pause.as_secs_f64());
         std::thread::sleep(pause);
     }
@@ -252,6 +264,10 @@ impl Shard {
         }
         if self.expire_more.swap(false, Ordering::Relaxed) || idle {
             done |= self.expire_due(&mut upkeep)?;
+        }
+        if idle {
+            let mut guard = self.lock();
+            guard.state().tables.iter_mut().flatten().for_each(|table| table.trim_memory());
         }
         match self.merge_if_due() {
             Ok(merged) => done |= merged,

@@ -23,7 +23,7 @@ use slotcask_log::LogConfig;
 use slotcask_log::recovery::{LogVisitor, Opening};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 impl Store {
     pub(crate) fn open_with(env: Env, root: &Path, options: Options) -> Result<Self> {
@@ -353,6 +353,7 @@ fn assemble(
                 },
                 upkeep: Mutex::default(),
                 figures: Mutex::default(),
+                pause_owed_us: AtomicU64::new(0),
                 bell: crate::shard::Bell::default(),
                 flush_asked: AtomicBool::new(false),
                 expire_more: AtomicBool::new(false),
