@@ -166,12 +166,6 @@ pub enum Error {
         /// What was attempted.
         what: &'static str,
     },
-    /// A store that was not closed cleanly cannot be opened for reading only.
-    #[error("{}: the store was not closed cleanly, and recovering it has to write; open it for writing once", path.display())]
-    ReadOnlyNeedsCleanStore {
-        /// The directory.
-        path: PathBuf,
-    },
     /// Space, quota, file size or descriptors ran out. Reads and deletes go on; writes work again when there is room.
     #[error(
         "shard {shard}: {what} was refused, not accepted, because there is no room: {cause}; free some space, or raise the limit, and try again"

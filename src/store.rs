@@ -1,6 +1,7 @@
 //! A store: shards, catalogue, history of epochs.
 
 mod catalogue;
+mod complete;
 mod create;
 mod epoch;
 mod lock;

@@ -4,14 +4,14 @@
 mod common;
 
 use common::{ROOT, b, picture, store, table, tiny};
-use slotcask::{Error, Options, TableOptions};
+use slotcask::{Error, Options, Table, TableOptions};
 use slotcask_io::sim::env_of;
 use slotcask_io::{
     DirEntry, Disk, Env, File, FileLock, IoError, IoErrorKind, OpenMode, SimDisk, Stat,
 };
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 type Result<T> = std::result::Result<T, IoError>;
 
@@ -20,6 +20,9 @@ type Result<T> = std::result::Result<T, IoError>;
 struct Foreign {
     disk: SimDisk,
     writer_comes: AtomicBool,
+    /// Writes when the manifest of the first shard is opened for the third time: when it is compared with what it was.
+    writer: Mutex<Option<Table>>,
+    manifests: AtomicU32,
 }
 
 impl Disk for Foreign {
@@ -31,6 +34,14 @@ impl Disk for Foreign {
             let store = tiny(2).open_in(env_of(77, &self.disk), ROOT).unwrap();
             store.open_table("t").unwrap().put(b(1), b(2)).unwrap();
             store.close().unwrap();
+        }
+        let is_manifest = path.starts_with(Path::new(ROOT).join("shard-000"))
+            && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("manifest"));
+        if is_manifest
+            && self.manifests.fetch_add(1, Ordering::SeqCst) == 2
+            && let Some(table) = self.writer.lock().unwrap().take()
+        {
+            table.put(b(1), b(3)).unwrap();
         }
         self.disk.open(path, mode)
     }
@@ -81,8 +92,32 @@ fn foreign(seed: u64, writer_comes: bool) -> (SimDisk, Env) {
     store.close().unwrap();
     let mut env = env_of(9, &disk);
     let writer_comes = AtomicBool::new(writer_comes);
-    env.disk = Arc::new(Foreign { disk: disk.clone(), writer_comes });
+    let (writer, manifests) = (Mutex::default(), AtomicU32::new(0));
+    env.disk = Arc::new(Foreign { disk: disk.clone(), writer_comes, writer, manifests });
     (disk, env)
+}
+
+#[test]
+fn a_writer_that_is_there_and_writes_is_noticed() {
+    let (store, disk) = store(4, 2);
+    let t = table(&store, "t");
+    t.put(b(1), b(1)).unwrap();
+    let open = |writer: Option<Table>| {
+        let mut env = env_of(9, &disk);
+        env.disk = Arc::new(Foreign {
+            disk: disk.clone(),
+            writer_comes: AtomicBool::new(false),
+            writer: Mutex::new(writer),
+            manifests: AtomicU32::new(0),
+        });
+        tiny(2).read_only(true).open_in(env, ROOT)
+    };
+    let error = open(Some(t)).map(drop).unwrap_err();
+    assert!(matches!(&error, Error::Locked { .. }), "{error}");
+    // While it is silent, what it made durable is there.
+    let read = open(None).unwrap();
+    assert!(!read.recovery().clean);
+    assert_eq!(read.open_table("t").unwrap().get(b(1)).unwrap().unwrap(), b(3));
 }
 
 #[test]

@@ -225,7 +225,7 @@ impl Loading {
         }
         let pages = claimed.min(possible) as u32;
         // What destroyed pages held is read from the area; nothing is written before all of the store was read.
-        let overlay = if self.writable && !self.options.torn_page_protection {
+        let overlay = if !self.options.torn_page_protection {
             Overlay::default()
         } else {
             Overlay::read(&self.env, &self.dir, &self.place)?

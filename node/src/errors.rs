@@ -167,10 +167,6 @@ fn meaning(error: &Error) -> (Exit, &'static str) {
             (Exit::Usage, "`slotcask repair DIR --adopt --yes` makes the copy a store of its own")
         }
         Error::ReadOnly { .. } => (Exit::Usage, "open it where it can be written"),
-        Error::ReadOnlyNeedsCleanStore { .. } => (
-            Exit::Usage,
-            "it was not closed cleanly and has to recover first: run the command where the directory can be written",
-        ),
         Error::DiskFull { .. } => (Exit::Full, MAKE_ROOM),
         Error::SlotsExhausted { .. } => (
             Exit::Full,

@@ -56,16 +56,12 @@ pub fn for_loading(dir: &Path, may_create: bool, wait: Duration) -> Result<Store
     Ok(Options::new().create(may_create).lock_timeout(wait).open(dir)?)
 }
 
-/// Opens a store that is there, for reading: without writing to it where that can be done, with a recovery when it was
-/// not closed cleanly.
+/// Opens a store that is there, for reading: nothing is written to it, also when it was not closed cleanly.
 ///
 /// # Errors
 /// As the store says.
 pub fn for_reading(dir: &Path, wait: Duration) -> Result<Store, Failure> {
-    match Options::new().create(false).read_only(true).lock_timeout(wait).open(dir) {
-        Err(Error::ReadOnlyNeedsCleanStore { .. }) => for_writing(dir, wait),
-        other => Ok(other?),
-    }
+    Ok(Options::new().create(false).read_only(true).lock_timeout(wait).open(dir)?)
 }
 
 /// The world of the offline tools: the operating system's disk and clock.

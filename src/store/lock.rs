@@ -32,12 +32,16 @@ pub(crate) fn lock(env: &Env, root: &Path, timeout: Duration) -> Result<Box<dyn 
     }
 }
 
-/// As [`lock`], for somebody who writes nothing: None where the lock file cannot be used because nothing may be written there.
+/// As [`lock`], for somebody who writes nothing: None where there is no lock file, or it cannot be used because nothing may be
+/// written there.
 pub(crate) fn lock_to_read(
     env: &Env,
     root: &Path,
     timeout: Duration,
 ) -> Result<Option<Box<dyn FileLock>>> {
+    if env.disk.stat(&root.join(LOCK))?.is_none() {
+        return Ok(None);
+    }
     match lock(env, root, timeout) {
         Ok(lock) => Ok(Some(lock)),
         Err(Error::Io(error))
@@ -49,11 +53,8 @@ pub(crate) fn lock_to_read(
     }
 }
 
-/// As [`lock_to_read`], at once; makes no lock file where there is none. Files that change while they are read look damaged.
+/// As [`lock_to_read`], at once. Files that change while they are read look damaged.
 pub(crate) fn keep_closed(env: &Env, root: &Path) -> Result<Option<Box<dyn FileLock>>> {
-    if env.disk.stat(&root.join(LOCK))?.is_none() {
-        return Ok(None);
-    }
     lock_to_read(env, root, Duration::ZERO)
 }
 

@@ -6,6 +6,7 @@ use crate::options::Options;
 use crate::report::RecoveryReport;
 use crate::shard::{Shard, ShardOptions, Timer, Worker};
 use crate::store::catalogue::{Catalogue, TableShared};
+use crate::store::complete::complete_ddl_in_memory;
 use crate::store::create::{self, Found, look};
 use crate::store::epoch::{EpochState, read_history};
 use crate::store::lock::{lock, lock_to_read};
@@ -14,11 +15,12 @@ use crate::store::{Store, StoreInner};
 use parking_lot::Mutex;
 use slotcask_format::StoreId;
 use slotcask_format::history::{EpochKind, History};
+use slotcask_format::record::Record;
 use slotcask_format::schema::TableKind;
 use slotcask_format::superblock::{FEATURE_TORN_PAGE_PROTECTION, Superblock};
 use slotcask_io::{Env, FileLock};
 use slotcask_log::LogConfig;
-use slotcask_log::recovery::Opening;
+use slotcask_log::recovery::{LogVisitor, Opening};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -108,7 +110,13 @@ impl Store {
             if adopted { create::write_superblock(&env, root, superblock) } else { Ok(()) }
         });
         if unlocked {
-            if manifests(&context, shard_count)? != before {
+            let opened = opened.as_deref().ok();
+            let is_same = manifests(&context, shard_count).and_then(|now| {
+                Ok(now == before
+                    && opened.map_or(Ok(true), |opened| log_ends_there(&context, opened))?)
+            });
+            // What was whole and is so no longer is being written to.
+            if matches!(is_same, Ok(false)) || (is_same.is_err() && opened.is_some()) {
                 return Err(Error::Locked { path: root.to_owned() });
             }
             report.warnings.push(
@@ -198,6 +206,32 @@ fn manifests(context: &ShardContext, shards: u32) -> Result<Vec<(u64, u64)>> {
         .collect()
 }
 
+/// Whether the logs still end where they ended when the shards were opened: a store that was not closed may be open elsewhere, and
+/// a writer that is on its way adds flushes, not manifest records.
+fn log_ends_there(context: &ShardContext, opened: &[OpenedShard]) -> Result<bool> {
+    for shard in opened.iter().filter(|shard| !shard.clean) {
+        let number = shard.report.shard;
+        let of_log = |error| Error::of_log(error, number);
+        let mut opening = Opening::read(&context.env, &context.ident(number as u8), &context.log)
+            .map_err(of_log)?;
+        if opening.scan(u64::MAX, &mut Unread)?.last_sequence != shard.report.last_sequence {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Looks at no record.
+struct Unread;
+
+impl LogVisitor for Unread {
+    type Error = Error;
+
+    fn record(&mut self, _record: &Record<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// Refuses a copied directory, or gives `superblock` an identity of its own, to be written when the rest of the store is found
 /// to be whole. Returns whether it did.
 fn adopt(env: &Env, root: &Path, options: &Options, superblock: &mut Superblock) -> Result<bool> {
@@ -248,15 +282,12 @@ fn open_shards(
     taken: impl FnOnce() -> Result<()>,
 ) -> Result<Vec<OpenedShard>> {
     let numbers: Vec<u8> = (0..count as u8).collect();
-    let read = on_each(context, numbers, read_shard)?;
+    let mut read = on_each(context, numbers, read_shard)?;
     taken()?;
-    let opened = on_each(context, read, start_shard)?;
-    let number_of = |shard: &OpenedShard| shard.ddl.as_ref().map_or(0, |ddl| ddl.number);
-    if context.read_only && opened.iter().any(|shard| number_of(shard) != number_of(&opened[0])) {
-        // A change of the catalogue has to be completed first.
-        return Err(Error::ReadOnlyNeedsCleanStore { path: context.root.clone() });
+    if context.read_only {
+        complete_ddl_in_memory(context, &mut read)?;
     }
-    Ok(opened)
+    on_each(context, read, start_shard)
 }
 
 fn on_each<T: Send, U: Send>(

@@ -131,11 +131,11 @@ pub(crate) fn is_on_shard(schema: &TableSchema, shard: u8) -> bool {
 
 /// A shard that was read and found to be whole. Nothing of what counts on disk has changed so far.
 pub(crate) struct ReadShard {
-    number: u8,
+    pub number: u8,
     opening: Opening,
-    state: ShardState,
+    pub state: ShardState,
     clean: bool,
-    report: ShardRecovery,
+    pub report: ShardRecovery,
     time_floor_ms: u64,
     data: Vec<(DataFileState, Arc<dyn File>)>,
     rebuilt: Vec<(DataFileState, HintTables)>,
@@ -148,9 +148,6 @@ pub(crate) fn read_shard(context: &ShardContext, number: u8) -> Result<ReadShard
     let ident = context.ident(number);
     let mut opening = Opening::read(&context.env, &ident, &context.log).map_err(of_log)?;
     let clean = opening.state().clean.is_some();
-    if context.read_only && !clean {
-        return Err(Error::ReadOnlyNeedsCleanStore { path: context.root.clone() });
-    }
     let mut report = ShardRecovery {
         shard,
         manifest_truncated: opening.manifest().torn,
@@ -207,7 +204,7 @@ pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<Ope
     let mut files = Arc::new(Files::default());
     let log = if context.read_only {
         for (generation, file, first) in opening.segment_files() {
-            files.insert(generation, file, first..=u64::MAX);
+            files.insert(generation, file, first..=report.last_sequence);
         }
         None
     } else {

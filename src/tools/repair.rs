@@ -72,15 +72,16 @@ pub fn repair(env: &Env, root: &Path, plan_only: bool) -> Result<RepairPlan> {
         }
     }
     if plan.beyond_repair.is_empty() {
-        match open(Options::new().read_only(true)) {
-            Ok(store) => store.close()?,
-            Err(Error::ReadOnlyNeedsCleanStore { .. }) => {
-                plan.actions.push("recover the store from its log and close it cleanly".to_owned());
-                if !plan_only {
-                    open(Options::new().create(false))?.close()?;
-                }
+        let store = open(Options::new().read_only(true))?;
+        let recovery = store.recovery();
+        let is_whole =
+            recovery.clean && recovery.shards.iter().all(|shard| shard.ddl_completed == 0);
+        store.close()?;
+        if !is_whole {
+            plan.actions.push("recover the store from its log and close it cleanly".to_owned());
+            if !plan_only {
+                open(Options::new().create(false))?.close()?;
             }
-            Err(error) => return Err(error),
         }
     }
     Ok(plan)

@@ -9,7 +9,7 @@ use slotcask::{Placement, RecoveryReport, ShardRecovery, ShardStats, Store, Tabl
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-A store that was not closed cleanly recovers first; the report of that recovery is printed.
+A store that was not closed cleanly is recovered in memory; the report of that recovery is printed.
 
 Examples:
   slotcask stat db

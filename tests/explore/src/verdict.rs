@@ -3,7 +3,7 @@
 use crate::contents::contents;
 use crate::life::{ROOT, options};
 use crate::model::{Model, State};
-use slotcask::{RecoveryReport, Store};
+use slotcask::{Options, RecoveryReport, Store};
 use slotcask_io::sim::{SimClock, env_of};
 use slotcask_io::{Env, SimDisk};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,11 +37,15 @@ impl Drop for PowerOff {
 /// # Errors
 /// The error of the opening, or what contradicts itself. A panic is a contradiction.
 pub fn open(disk: &SimDisk, protected: bool) -> Result<Opened, Refused> {
+    open_with(disk, options(protected))
+}
+
+fn open_with(disk: &SimDisk, options: Options) -> Result<Opened, Refused> {
     let clock = SimClock::new();
     // Whatever was to vanish in the life has vanished.
     clock.advance(Duration::from_secs(100_000));
     let env = Env { clock: Arc::new(clock), ..env_of(99, disk) };
-    let opened = catch_unwind(AssertUnwindSafe(|| options(protected).open_in(env, ROOT)));
+    let opened = catch_unwind(AssertUnwindSafe(|| options.open_in(env, ROOT)));
     let store = match opened {
         Ok(Ok(store)) => store,
         Ok(Err(error)) => return Err(Refused::Error(error.to_string())),
@@ -51,6 +55,26 @@ pub fn open(disk: &SimDisk, protected: bool) -> Result<Opened, Refused> {
     let report = store.recovery().clone();
     Ok(Opened { _power: PowerOff(disk.clone()), store, state, report })
 }
+
+/// What an opening for reading finds, which must not change a byte; None where there is no store yet.
+fn read(disk: &SimDisk, protected: bool) -> Result<Option<State>, String> {
+    let copy = disk.fork();
+    let image = || {
+        let pending = copy.pending_summary();
+        (copy.image_hash(), pending.writes.len(), pending.names.len())
+    };
+    let before = image();
+    let options = options(protected).read_only(true);
+    match open_with(&copy, options) {
+        Ok(opened) if image() == before => Ok(Some(opened.state.clone())),
+        Ok(_) => Err("an opening for reading changed the disk".to_owned()),
+        Err(Refused::Error(_)) => Ok(None),
+        Err(Refused::Contradiction(what)) => Err(format!("opened for reading: {what}")),
+    }
+}
+
+/// One image in so many is opened for reading too.
+const READ: u64 = 4;
 
 /// Why nothing could be read.
 #[derive(Debug)]
@@ -66,9 +90,28 @@ pub enum Refused {
 /// # Errors
 /// Describes the violation.
 pub fn judge(disk: &SimDisk, protected: bool, model: &Model) -> Result<Opened, String> {
+    // Openings for reading are compared on one image in so many: they take as long as recoveries.
+    let read = match disk.image_hash().is_multiple_of(READ) {
+        true => Some(read(disk, protected)?),
+        false => None,
+    };
     match open(disk, protected) {
         Ok(opened) => {
             model.judge(&opened.state)?;
+            match read {
+                Some(None) if !opened.report.created => {
+                    return Err(
+                        "an opening for reading was refused, one for writing was not".to_owned()
+                    );
+                }
+                Some(Some(state)) if state != opened.state => {
+                    return Err(format!(
+                        "an opening for reading found {state:?}, one for writing {:?}",
+                        opened.state
+                    ));
+                }
+                _ => {}
+            }
             Ok(opened)
         }
         Err(Refused::Error(error)) => Err(format!("refused after a legal crash: {error}")),
