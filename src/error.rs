@@ -160,6 +160,17 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// The values of the table are compressed by what this build does not have.
+    #[error(
+        "table {table}: its values are compressed with {name}, which this build of slotcask does not have: build it with the feature `lz4` if \
+         that is the name, or use a newer version"
+    )]
+    Compression {
+        /// The table.
+        table: String,
+        /// What compresses its values.
+        name: String,
+    },
     /// The store was opened for reading.
     #[error("the store is open for reading only; open it for writing to {what}")]
     ReadOnly {

@@ -19,7 +19,7 @@ pub mod tools;
 mod write;
 
 pub use batch::{Batch, BatchTable};
-pub use cask::{CaskIter, CaskOptions, CaskTable};
+pub use cask::{CaskIter, CaskOptions, CaskTable, Compression};
 pub use error::{Error, Result};
 pub use expiry::Expiry;
 pub use fixed_map::{FixedKey, FixedMap, FixedMapIter, FixedValue};

@@ -375,6 +375,7 @@ impl TableOptions {
             value_len: len(self.value_len),
             deadlines: self.deadlines,
             slot_count_max: self.slot_count_max,
+            compression: None,
         };
         match schema.invalid() {
             Some(reason) => {

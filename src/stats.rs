@@ -29,6 +29,8 @@ pub struct TableInfo {
     pub len: u64,
     /// Bytes of memory of slots and index.
     pub memory_bytes: u64,
+    /// What compresses the values of a cask table, if anything does.
+    pub compression: Option<String>,
 }
 
 /// Figures of a shard, since the opening where they count something.

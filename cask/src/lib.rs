@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+mod compression;
 mod data;
 mod error;
 mod hash;
@@ -21,6 +22,7 @@ mod stripe;
 mod writer;
 
 pub use cache::Cache;
+pub use compression::{HAS_LZ4, compress, decompress};
 pub use data::{Frames, Walked, read_record, walk};
 pub use error::{CaskError, Result};
 pub use hash::KeyHash;

@@ -1,7 +1,8 @@
 //! A record that was read, by itself.
 
+use crate::compression::decompress;
 use slotcask_format::Reason;
-use slotcask_format::record::{Record, deadline_of};
+use slotcask_format::record::{FLAG_LZ4, Record, deadline_of};
 
 /// Key and value of a put, with what belongs to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,14 +15,18 @@ pub struct CachedRecord {
 }
 
 impl CachedRecord {
-    /// A copy of a record.
+    /// A copy of a record, its value decompressed.
     ///
     /// # Errors
-    /// When its extension is none.
+    /// When its extension is none, or its value cannot be decompressed.
     pub fn of(record: &Record<'_>) -> Result<Self, Reason> {
         let mut bytes = Vec::with_capacity(record.key.len() + record.value.len());
         bytes.extend_from_slice(record.key);
-        bytes.extend_from_slice(record.value);
+        if record.flags & FLAG_LZ4 == 0 {
+            bytes.extend_from_slice(record.value);
+        } else {
+            decompress(record.value, &mut bytes)?;
+        }
         Ok(Self {
             table: record.table,
             key_len: record.key.len() as u32,

@@ -33,6 +33,7 @@ fn main() -> Result<(), FixedError> {
         value_len,
         deadlines: false,
         slot_count_max: count,
+        compression: None,
     };
     let options = FixedOptions::default();
     env.disk.create_dir(&dir)?;

@@ -85,6 +85,7 @@ mod tests {
             value_len: 64,
             deadlines: false,
             slot_count_max,
+            compression: None,
         }
     }
 

@@ -82,6 +82,7 @@ pub fn tables() -> Vec<Layout> {
         crate::segment::SegmentHeader::LAYOUT,
         crate::flush::FlushHeader::LAYOUT,
         crate::record::RecordHeader::LAYOUT,
+        crate::compressed::CompressedHeader::LAYOUT,
         crate::manifest::ManifestHeader::LAYOUT,
         crate::manifest::ManifestRecordHeader::LAYOUT,
         crate::slot_file::SlotFileHeader::LAYOUT,

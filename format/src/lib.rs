@@ -12,6 +12,7 @@
 pub mod block;
 pub mod bytes;
 pub mod checksum;
+pub mod compressed;
 pub mod double_write;
 pub mod file_name;
 pub mod flush;

@@ -30,7 +30,9 @@ pub const FLAG_BATCH_FIRST: u8 = 1;
 pub const FLAG_BATCH_LAST: u8 = 2;
 /// A record inside an atomic batch, neither first nor last, or either of them.
 pub const FLAG_BATCH: u8 = 4;
-const FLAGS_KNOWN: u8 = FLAG_BATCH_FIRST | FLAG_BATCH_LAST | FLAG_BATCH;
+/// The value of a put of a cask table is compressed: see [`crate::compressed`].
+pub const FLAG_LZ4: u8 = 8;
+const FLAGS_KNOWN: u8 = FLAG_BATCH_FIRST | FLAG_BATCH_LAST | FLAG_BATCH | FLAG_LZ4;
 
 layout! {
     /// Header of a record.
@@ -45,7 +47,7 @@ layout! {
         key_len: U16 = "bytes of key",
         extension_len: U16 = "bytes of extension (TLV: expiry and what later versions add)",
         kind: u8 = "what it does; 0 is reserved",
-        flags: u8 = "1 first of a batch, 2 last of a batch, 4 in a batch",
+        flags: u8 = "1 first of a batch, 2 last of a batch, 4 in a batch, 8 value compressed with LZ4",
         reserved: U16 = "zero",
     }
 }
@@ -115,7 +117,7 @@ pub struct Record<'a> {
     pub slot: u32,
     /// What it does.
     pub kind: RecordKind,
-    /// Batch flags.
+    /// Flags: place in a batch, compression.
     pub flags: u8,
     /// TLV extension; empty for most records.
     pub extension: &'a [u8],
@@ -251,6 +253,11 @@ impl RecordHeader {
             return Some(Reason::Unknown { what: "record kind", found: u64::from(self.kind) });
         }
         if self.flags & !FLAGS_KNOWN != 0 {
+            return Some(Reason::Unknown { what: "record flags", found: u64::from(self.flags) });
+        }
+        // Values in slots are never compressed.
+        let has_value = self.kind == RecordKind::Put as u8 && self.slot.get() == SLOT_NONE;
+        if self.flags & FLAG_LZ4 != 0 && !has_value {
             return Some(Reason::Unknown { what: "record flags", found: u64::from(self.flags) });
         }
         if self.reserved.get() != 0 {

@@ -7,6 +7,10 @@ use crate::superblock::SHARD_COUNT_MAX;
 
 /// Longest table name, in bytes.
 pub const TABLE_NAME_LEN_MAX: usize = 255;
+/// Longest name of a compression, in bytes.
+pub const COMPRESSION_NAME_LEN_MAX: usize = 32;
+/// The name of LZ4.
+pub const COMPRESSION_LZ4: &str = "lz4";
 /// Longest value of a fixed table, in bytes.
 pub const FIXED_VALUE_LEN_MAX: u32 = 1 << 20;
 /// Longest key of a fixed table, in bytes.
@@ -63,6 +67,8 @@ pub struct TableSchema {
     pub deadlines: bool,
     /// Most slots over all shards; [`CASK_SLOT_COUNT`] in a cask table.
     pub slot_count_max: u32,
+    /// Name of what compresses the values of a cask table. A name that this build does not know is kept: the table is refused by it.
+    pub compression: Option<String>,
 }
 
 // Tags below 128 must be understood; others may be passed over.
@@ -73,6 +79,7 @@ const TAG_KEY_LEN: u8 = 4;
 const TAG_VALUE_LEN: u8 = 5;
 const TAG_DEADLINES: u8 = 6;
 const TAG_SLOT_COUNT_MAX: u8 = 7;
+const TAG_COMPRESSION: u8 = 9;
 const TAG_OPTIONAL: u8 = 128;
 
 impl TableSchema {
@@ -91,6 +98,9 @@ impl TableSchema {
             out.u8(TAG_DEADLINES).bytes(&[1]);
         }
         out.u8(TAG_SLOT_COUNT_MAX).bytes(&self.slot_count_max.to_le_bytes());
+        if let Some(name) = &self.compression {
+            out.u8(TAG_COMPRESSION).bytes(name.as_bytes());
+        }
         out.finish()
     }
 
@@ -107,6 +117,7 @@ impl TableSchema {
         let mut value_len = None;
         let mut deadlines = false;
         let mut slot_count_max = None;
+        let mut compression = None;
         let mut seen = 0_u128;
         while reader.remaining() > 0 {
             let tag = reader.u8()?;
@@ -125,12 +136,7 @@ impl TableSchema {
             }
             match tag {
                 TAG_NAME => {
-                    let text = item.raw(item.remaining())?;
-                    let text = std::str::from_utf8(text).map_err(|_| Reason::Unknown {
-                        what: "table name",
-                        found: text.len() as u64,
-                    })?;
-                    name = Some(text.to_owned());
+                    name = Some(text(&mut item, "table name")?);
                 }
                 TAG_KIND => {
                     let number = item.u8()?;
@@ -152,6 +158,7 @@ impl TableSchema {
                     deadlines = true;
                 }
                 TAG_SLOT_COUNT_MAX => slot_count_max = Some(item.u32()?),
+                TAG_COMPRESSION => compression = Some(text(&mut item, "name of a compression")?),
                 tag if tag >= TAG_OPTIONAL => continue,
                 tag => return Err(Reason::Unknown { what: "schema item", found: u64::from(tag) }),
             }
@@ -166,6 +173,7 @@ impl TableSchema {
             value_len: value_len.ok_or_else(|| missing("schema item value length"))?,
             deadlines,
             slot_count_max: slot_count_max.ok_or_else(|| missing("schema item slot count"))?,
+            compression,
         };
         match schema.invalid() {
             Some(reason) => Err(reason),
@@ -184,6 +192,15 @@ impl TableSchema {
             && u32::from(shard) >= SHARD_COUNT_MAX
         {
             return range("pinned shard", u64::from(shard), u64::from(SHARD_COUNT_MAX - 1));
+        }
+        if let Some(name) = &self.compression {
+            let (len, max) = (name.len() as u64, COMPRESSION_NAME_LEN_MAX as u64);
+            if len == 0 || len > max {
+                return range("length of the name of a compression", len, max);
+            }
+            if self.kind != TableKind::Cask {
+                return range("compressions of a fixed table", 1, 0);
+            }
         }
         if self.kind == TableKind::Cask {
             let (key, value) = (u64::from(self.key_len), u64::from(self.value_len));
@@ -213,6 +230,13 @@ impl TableSchema {
         }
         None
     }
+}
+
+fn text(item: &mut Reader<'_>, what: &'static str) -> Result<String, Reason> {
+    let bytes = item.raw(item.remaining())?;
+    let text = std::str::from_utf8(bytes);
+    let text = text.map_err(|_| Reason::Unknown { what, found: bytes.len() as u64 })?;
+    Ok(text.to_owned())
 }
 
 /// What a DDL record does.

@@ -7,8 +7,16 @@ use slotcask_format::Reason;
 use slotcask_format::superblock::Superblock;
 
 /// Structures that are covered by the checksum of what carries them.
-const BARE: [&str; 6] =
-    ["extension", "manifest_state", "manifest_data", "schema", "cask_schema", "ddl"];
+const BARE: [&str; 8] = [
+    "extension",
+    "compressed_value",
+    "manifest_state",
+    "manifest_data",
+    "schema",
+    "cask_schema",
+    "compressed_schema",
+    "ddl",
+];
 
 fn flips(at: usize) -> impl Iterator<Item = u8> {
     // Every bit near the front, where the fields are; three patterns in the long bodies.
@@ -90,6 +98,10 @@ fn missing_bytes_are_refused() {
                 "superblock" => len >= Superblock::SIZE,
                 // An empty extension holds no items.
                 "extension" => len == 0,
+                // What the block says is found out when it is decompressed.
+                "compressed_value" => len > 4,
+                // The compression stands last, and schemas need none.
+                "compressed_schema" => len == samples::cask_schema().encode().len(),
                 _ => false,
             };
             assert_eq!(result.is_ok(), accepted, "{} cut to {len} bytes: {result:?}", golden.name);
@@ -137,6 +149,7 @@ fn damage_is_named_by_its_field() {
                 "count" if golden.name == "double_write" => {
                     matches!(reason, Reason::Checksum { .. } | Reason::Range { .. })
                 }
+                "raw_len" => matches!(reason, Reason::Mismatch { .. }),
                 _ => matches!(reason, Reason::Checksum { .. }),
             };
             assert!(named, "{}.{}: {reason:?}", layout.name, field.name);

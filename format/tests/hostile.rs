@@ -6,6 +6,7 @@ use samples::{decode, golden};
 use slotcask_format::double_write::{self, double_write_seed};
 use slotcask_format::flush::{FlushHeader, flush_seed};
 use slotcask_format::layout::{Field, Layout};
+use slotcask_format::record::{FLAG_LZ4, Record, RecordKind, SLOT_NONE, decode, record_seed};
 use slotcask_format::superblock::Superblock;
 use slotcask_format::{FORMAT_VERSION, Reason};
 use zerocopy::FromBytes;
@@ -143,6 +144,21 @@ fn flush_numbers_are_checked_against_each_other() {
     let (mut header, _) = FlushHeader::read_from_prefix(&golden("flush").bytes).expect("whole");
     header.first_sequence.set(u64::MAX);
     assert_eq!(header.next_sequence(), u64::MAX);
+}
+
+#[test]
+fn only_a_put_without_a_slot_is_compressed() {
+    let seed = record_seed(samples::STORE, samples::SHARD);
+    let decoded = |kind, slot| {
+        let record = Record { kind, slot, flags: FLAG_LZ4, ..samples::put() };
+        let mut bytes = vec![0; record.size()];
+        record.encode(seed, &mut bytes);
+        decode(seed, &bytes).map(|(found, _)| found == record)
+    };
+    assert_eq!(decoded(RecordKind::Put, SLOT_NONE), Ok(true));
+    let refused = Err(Reason::Unknown { what: "record flags", found: u64::from(FLAG_LZ4) });
+    assert_eq!(decoded(RecordKind::Put, 3), refused);
+    assert_eq!(decoded(RecordKind::Delete, SLOT_NONE), refused);
 }
 
 #[test]

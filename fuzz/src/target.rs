@@ -1,8 +1,8 @@
 //! What a target is, and the list of all targets.
 
 use crate::targets::{
-    double_write, extension, file_name, flush, hint, history, log_scan, manifest, page_map, reader,
-    record, schema, segment, slot, slot_file, slot_load, superblock,
+    compressed, double_write, extension, file_name, flush, hint, history, log_scan, manifest,
+    page_map, reader, record, schema, segment, slot, slot_file, slot_load, superblock,
 };
 use slotcask_format::layout::Layout;
 
@@ -54,6 +54,13 @@ pub const TARGETS: &[Target] = &[
         layout: None,
     },
     Target {
+        name: "compressed_value",
+        run: compressed::target,
+        seeds: compressed::seeds,
+        reseal: None,
+        layout: Some(slotcask_format::compressed::CompressedHeader::LAYOUT),
+    },
+    Target {
         name: "flush",
         run: flush::target,
         seeds: golden!("flush"),
@@ -91,7 +98,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "schema",
         run: schema::schema,
-        seeds: golden!("schema", "cask_schema"),
+        seeds: golden!("schema", "cask_schema", "compressed_schema"),
         reseal: None,
         layout: None,
     },

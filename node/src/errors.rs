@@ -166,6 +166,9 @@ fn meaning(error: &Error) -> (Exit, &'static str) {
         Error::CopiedDirectory { .. } => {
             (Exit::Usage, "`slotcask repair DIR --adopt --yes` makes the copy a store of its own")
         }
+        Error::Compression { .. } => {
+            (Exit::Usage, "use a slotcask that has this compression, or a newer one")
+        }
         Error::ReadOnly { .. } => (Exit::Usage, "open it where it can be written"),
         Error::DiskFull { .. } => (Exit::Full, MAKE_ROOM),
         Error::SlotsExhausted { .. } => (

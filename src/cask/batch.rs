@@ -16,6 +16,8 @@ pub(crate) struct CaskOperation {
     pub key: Vec<u8>,
     /// None deletes.
     pub value: Option<Vec<u8>>,
+    /// The value compressed, where that makes it shorter.
+    packed: Option<Vec<u8>>,
 }
 
 impl CaskOperation {
@@ -26,11 +28,13 @@ impl CaskOperation {
             route: table.route(key),
             key: key.to_vec(),
             value: value.map(<[u8]>::to_vec),
+            packed: value.and_then(|value| table.pack(value)),
         })
     }
 
     pub(crate) fn size(&self) -> usize {
-        record_size(0, self.key.len(), self.value.as_ref().map_or(0, Vec::len))
+        let stored = self.packed.as_ref().or(self.value.as_ref());
+        record_size(0, self.key.len(), stored.map_or(0, Vec::len))
     }
 
     /// Appends the record; room was reserved, and the table was found to be there under this lock.
@@ -41,7 +45,7 @@ impl CaskOperation {
     ) -> std::result::Result<u64, Obstacle> {
         match &self.value {
             Some(value) => {
-                let pair = Pair { key: &self.key, value, deadline_ms: None };
+                let pair = Pair::new(&self.key, value, self.packed.as_deref(), None);
                 self.table.put_reserved(guard, self.route, &pair, flags)
             }
             // Deleted whether it is there or not: a batch does not look at the disk.

@@ -32,11 +32,12 @@ impl CaskTable {
     pub fn put_if_absent(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<bool> {
         let (key, value) = (key.as_ref(), value.as_ref());
         self.check_pair(key, value)?;
+        let packed = self.pack(value);
+        let pair = Pair::new(key, value, packed.as_deref(), None);
         self.decide(key, |table, guard, route, found| {
             if found.is_some() {
                 return Ok(Outcome::Saw(false, seen(guard, found)));
             }
-            let pair = Pair { key, value, deadline_ms: None };
             Ok(Outcome::Wrote(true, table.put_locked(guard, route, &pair)?))
         })
     }
@@ -55,12 +56,14 @@ impl CaskTable {
     ) -> Result<std::result::Result<(), Option<Vec<u8>>>> {
         let key = key.as_ref();
         self.check_pair(key, new.unwrap_or_default())?;
+        let packed = new.and_then(|value| self.pack(value));
+        let pair = new.map(|value| Pair::new(key, value, packed.as_deref(), None));
         self.decide(key, |table, guard, route, found| {
             let value = found.map(|found| found.record.value());
             if value != expected {
                 return Ok(Outcome::Saw(Err(value.map(<[u8]>::to_vec)), seen(guard, found)));
             }
-            Ok(match table.replace(guard, route, key, found, new)? {
+            Ok(match table.replace(guard, route, key, found, pair.as_ref())? {
                 Some(sequence) => Outcome::Wrote(Ok(()), sequence),
                 None => Outcome::Saw(Ok(()), seen(guard, found)),
             })
@@ -69,7 +72,8 @@ impl CaskTable {
 
     /// Replaces the value of `key` by what `f` makes of it; `None` stands for a key that is not there, before and after. Gives
     /// the new value. `f` runs under the shard lock: it must be short, and must not write to this store. If it panics nothing is
-    /// written. It is called again when the log had no room for what it gave.
+    /// written. It is called again when the log had no room for what it gave. What it gives is compressed under that lock, if the table
+    /// compresses.
     ///
     /// # Errors
     /// As [`CaskTable::put`] and [`CaskTable::get`]; [`crate::Error::Reentered`] from calls that `f` attempts.
@@ -85,7 +89,9 @@ impl CaskTable {
                 f(found.map(|found| found.record.value()))
             };
             table.check_pair(key, new.as_deref().unwrap_or_default()).map_err(Obstacle::Error)?;
-            Ok(match table.replace(guard, route, key, found, new.as_deref())? {
+            let packed = new.as_deref().and_then(|value| table.pack(value));
+            let pair = new.as_deref().map(|value| Pair::new(key, value, packed.as_deref(), None));
+            Ok(match table.replace(guard, route, key, found, pair.as_ref())? {
                 Some(sequence) => Outcome::Wrote(new, sequence),
                 None => Outcome::Saw(new, seen(guard, found)),
             })
@@ -99,13 +105,10 @@ impl CaskTable {
         route: CaskRoute,
         key: &[u8],
         found: Option<&Found>,
-        new: Option<&[u8]>,
+        new: Option<&Pair<'_>>,
     ) -> std::result::Result<Option<u64>, Obstacle> {
         match (new, found) {
-            (Some(value), _) => {
-                let pair = Pair { key, value, deadline_ms: None };
-                self.put_locked(guard, route, &pair).map(Some)
-            }
+            (Some(pair), _) => self.put_locked(guard, route, pair).map(Some),
             (None, Some(_)) => {
                 reserve(guard, record_size(0, key.len(), 0), Urgency::Reserve)?;
                 self.delete_reserved(guard, route, key, RecordKind::Delete, 0).map(Some)
@@ -116,6 +119,12 @@ impl CaskTable {
 
     /// Gives the value of a key a deadline, or none. Answers with what held before.
     pub(super) fn redate(&self, key: &[u8], deadline_ms: Option<u64>) -> Result<Option<Expiry>> {
+        // Compressed before the lock is taken, and again under it only when another value stands there by then.
+        let mut packed = None;
+        if self.shared.schema.compression.is_some() {
+            let found = self.find(self.route(key), key)?;
+            packed = found.map(|found| (found.at, self.pack(found.record.value())));
+        }
         self.decide(key, |table, guard, route, found| {
             let Some(found) = found else { return Ok(Outcome::Saw(None, guard.last_sequence())) };
             let record = &found.record;
@@ -123,7 +132,11 @@ impl CaskTable {
             if record.deadline_ms() == deadline_ms {
                 return Ok(Outcome::Saw(before, record.sequence()));
             }
-            let pair = Pair { key, value: record.value(), deadline_ms };
+            if packed.as_ref().is_none_or(|(at, _)| *at != found.at) {
+                packed = Some((found.at, table.pack(record.value())));
+            }
+            let bytes = packed.as_ref().and_then(|(_, bytes)| bytes.as_deref());
+            let pair = Pair::new(key, record.value(), bytes, deadline_ms);
             Ok(Outcome::Wrote(before, table.put_locked(guard, route, &pair)?))
         })
     }

@@ -4,6 +4,7 @@ mod batch;
 mod conditional;
 mod expiry;
 mod iter;
+mod many;
 mod merge;
 mod options;
 mod read;
@@ -15,7 +16,7 @@ mod usage;
 mod write;
 
 pub use iter::CaskIter;
-pub use options::CaskOptions;
+pub use options::{CaskOptions, Compression};
 pub use shared::CaskTable;
 
 pub(crate) use batch::CaskOperation;

@@ -4,7 +4,40 @@ use crate::cask::CaskTable;
 use crate::error::{Error, Result};
 use crate::store::{Store, refuse_in_update};
 use slotcask_format::record::{KEY_LEN_MAX, VALUE_LEN_MAX};
-use slotcask_format::schema::{CASK_SLOT_COUNT, Placement, TableKind, TableSchema};
+use slotcask_format::schema::{
+    CASK_SLOT_COUNT, COMPRESSION_LZ4, Placement, TableKind, TableSchema,
+};
+
+/// How the values of a cask table are compressed. Recorded at its creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Compression {
+    /// They are stored as they are.
+    #[default]
+    None,
+    /// By LZ4, each by itself, where that makes it shorter. Needs the feature `lz4`.
+    Lz4,
+}
+
+impl Compression {
+    /// The name that stands in the schema.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Lz4 => Some(COMPRESSION_LZ4),
+        }
+    }
+
+    /// The compression of that name, if this build has it.
+    pub(crate) fn built_in(name: Option<&str>) -> Option<Self> {
+        match name {
+            None => Some(Self::None),
+            Some(COMPRESSION_LZ4) if slotcask_cask::HAS_LZ4 => Some(Self::Lz4),
+            Some(_) => None,
+        }
+    }
+}
 
 /// Options of a cask table.
 #[derive(Debug, Clone)]
@@ -13,6 +46,7 @@ pub struct CaskOptions {
     placement: Placement,
     key_len_max: usize,
     value_len_max: usize,
+    compression: Compression,
 }
 
 impl Default for CaskOptions {
@@ -29,6 +63,7 @@ impl CaskOptions {
             placement: Placement::Hashed,
             key_len_max: KEY_LEN_MAX,
             value_len_max: VALUE_LEN_MAX,
+            compression: Compression::None,
         }
     }
 
@@ -53,6 +88,13 @@ impl CaskOptions {
         self
     }
 
+    /// How values are compressed. Lengths are limited before that. Default: not at all.
+    #[must_use]
+    pub const fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
     fn schema(&self, name: &str) -> Result<TableSchema> {
         let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         let schema = TableSchema {
@@ -63,7 +105,9 @@ impl CaskOptions {
             value_len: len(self.value_len_max),
             deadlines: false,
             slot_count_max: CASK_SLOT_COUNT,
+            compression: self.compression.name().map(str::to_owned),
         };
+        check_compression(&schema)?;
         match schema.invalid() {
             Some(reason) => {
                 Err(Error::Schema { table: name.to_owned(), reason: reason.to_string() })
@@ -73,11 +117,21 @@ impl CaskOptions {
     }
 }
 
+/// Refuses a table whose compression this build does not have.
+fn check_compression(schema: &TableSchema) -> Result<()> {
+    match (&schema.compression, Compression::built_in(schema.compression.as_deref())) {
+        (Some(name), None) => {
+            Err(Error::Compression { table: schema.name.clone(), name: name.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Store {
     /// Creates a cask table. Durable when this returns.
     ///
     /// # Errors
-    /// [`Error::TableExists`], [`Error::Schema`], [`Error::ReadOnly`], or what the disk says.
+    /// [`Error::TableExists`], [`Error::Schema`], [`Error::ReadOnly`], [`Error::Compression`], or what the disk says.
     pub fn create_cask(&self, name: &str, options: &CaskOptions) -> Result<CaskTable> {
         self.inner.check_writable("create a table")?;
         let created = self.inner.create_cask(options.schema(name)?);
@@ -88,13 +142,17 @@ impl Store {
     /// Opens a cask table.
     ///
     /// # Errors
-    /// [`Error::NoSuchTable`], [`Error::TableKind`] when it is a fixed table, [`Error::Closed`], [`Error::Reentered`].
+    /// [`Error::NoSuchTable`], [`Error::TableKind`] when it is a fixed table, [`Error::Compression`] when this build cannot read its values,
+    /// [`Error::Closed`], [`Error::Reentered`].
     pub fn open_cask(&self, name: &str) -> Result<CaskTable> {
         refuse_in_update()?;
         self.inner.check_open()?;
         let catalogue = self.inner.catalogue.lock();
         match catalogue.casks.get(name).cloned() {
-            Some(shared) => Ok(CaskTable::new(self.inner.clone(), shared)),
+            Some(shared) => {
+                check_compression(&shared.schema)?;
+                Ok(CaskTable::new(self.inner.clone(), shared))
+            }
             None if catalogue.tables.contains_key(name) => {
                 Err(Error::TableKind { table: name.to_owned(), expected: "cask", found: "fixed" })
             }
@@ -115,5 +173,37 @@ impl Store {
             },
             result => result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+    use slotcask_io::sim::env_of;
+    use slotcask_io::{SimDisk, SimOptions};
+
+    /// A table as a later version might make it.
+    #[test]
+    fn a_compression_that_is_not_known_refuses_its_table_and_no_other() {
+        let disk = SimDisk::new(SimOptions::default());
+        let open = || {
+            let options = Options::new().shards(1).log_size(1 << 20).background(false);
+            options.huge_pages(false).open_in(env_of(1, &disk), "/s").unwrap()
+        };
+        let store = open();
+        store.create_cask("plain", &CaskOptions::new()).unwrap().put("k", "v").unwrap();
+        let mut schema = CaskOptions::new().schema("later").unwrap();
+        schema.compression = Some("zpaq".to_owned());
+        store.inner.create_cask(schema).unwrap();
+        store.close().unwrap();
+        let store = open();
+        assert_eq!(store.tables().unwrap()[0].compression.as_deref(), Some("zpaq"));
+        let error = store.open_cask("later").unwrap_err();
+        assert!(matches!(&error, Error::Compression { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("table later") && text.contains("zpaq"), "{text}");
+        assert_eq!(store.open_cask("plain").unwrap().get("k").unwrap().unwrap(), b"v");
+        store.drop_table("later").unwrap();
     }
 }

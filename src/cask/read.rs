@@ -71,14 +71,6 @@ impl CaskTable {
         Ok(found.map(|found| found.record.value().to_vec()))
     }
 
-    /// The values of many keys, in their order.
-    ///
-    /// # Errors
-    /// As [`CaskTable::get`].
-    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Vec<u8>>>> {
-        keys.iter().map(|key| self.get(key)).collect()
-    }
-
     /// The live record of `key`. Takes no shard lock while it reads the disk, but for a moment where the record may not be
     /// there yet; so not inside an `update`, which holds one.
     pub(crate) fn find(&self, route: CaskRoute, key: &[u8]) -> Result<Option<Found>> {

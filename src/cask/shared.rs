@@ -60,6 +60,7 @@ impl CaskShared {
             slot_size: 0,
             len: self.len(),
             memory_bytes: self.keydirs.iter().flatten().map(|keydir| keydir.memory_bytes()).sum(),
+            compression: self.schema.compression.clone(),
         }
     }
 }
@@ -131,6 +132,14 @@ impl CaskTable {
             max: max.min(room),
             found: value.len(),
         })
+    }
+
+    /// `value` as it is stored, when the table compresses and that makes it shorter. Not under a lock where it can be helped.
+    #[inline]
+    pub(crate) fn pack(&self, value: &[u8]) -> Option<Vec<u8>> {
+        // Tables with a compression that this build does not have are not opened.
+        self.shared.schema.compression.as_ref()?;
+        slotcask_cask::compress(value)
     }
 
     #[inline]

@@ -12,19 +12,35 @@ use crate::shard::ShardState;
 use crate::ticket::Ticket;
 use crate::write::Obstacle;
 use slotcask_cask::Location;
-use slotcask_format::record::{RecordKind, SLOT_NONE, deadline_extension, record_size};
+use slotcask_format::record::{FLAG_LZ4, RecordKind, SLOT_NONE, deadline_extension, record_size};
 use slotcask_log::{Append, Guard, Refusal, Urgency};
 use std::time::Duration;
 
 /// A value on its way into a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'a> {
-    pub key: &'a [u8],
-    pub value: &'a [u8],
-    pub deadline_ms: Option<u64>,
+    key: &'a [u8],
+    /// As it is stored.
+    value: &'a [u8],
+    deadline_ms: Option<u64>,
+    /// Of the record, for compression.
+    flags: u8,
 }
 
-impl Pair<'_> {
+impl<'a> Pair<'a> {
+    /// A pair whose value is stored as `packed`, if that is given.
+    pub(crate) fn new(
+        key: &'a [u8],
+        value: &'a [u8],
+        packed: Option<&'a [u8]>,
+        deadline_ms: Option<u64>,
+    ) -> Self {
+        match packed {
+            Some(value) => Self { key, value, deadline_ms, flags: FLAG_LZ4 },
+            None => Self { key, value, deadline_ms, flags: 0 },
+        }
+    }
+
     pub(crate) fn size(&self) -> usize {
         let extension = if self.deadline_ms.is_some() { deadline_extension(0).len() } else { 0 };
         record_size(extension, self.key.len(), self.value.len())
@@ -80,41 +96,6 @@ impl CaskTable {
         Ok(Ticket::new(self.shard(shard).clone(), sequence))
     }
 
-    /// Stores many pairs. Each is atomic by itself; all are durable when this returns, if that was asked for.
-    ///
-    /// # Errors
-    /// As [`CaskTable::put`]; lengths are checked before the first pair is stored, and pairs before a later failure stay stored.
-    pub fn put_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(&self, pairs: &[(K, V)]) -> Result<()> {
-        self.put_many_with(pairs, &WriteOptions::default())
-    }
-
-    /// As [`CaskTable::put_many`], with options.
-    ///
-    /// # Errors
-    /// As [`CaskTable::put_many`], and [`Error::TimedOut`].
-    pub fn put_many_with<K: AsRef<[u8]>, V: AsRef<[u8]>>(
-        &self,
-        pairs: &[(K, V)],
-        options: &WriteOptions,
-    ) -> Result<()> {
-        for (key, value) in pairs {
-            self.check_pair(key.as_ref(), value.as_ref())?;
-        }
-        let deadline = self.deadline(options);
-        let mut last = [None; 256];
-        for (key, value) in pairs {
-            let (shard, sequence) =
-                self.put_accept(key.as_ref(), value.as_ref(), options, deadline, true)?;
-            last[shard] = Some(sequence);
-        }
-        for (shard, sequence) in last.iter().enumerate() {
-            if let Some(sequence) = sequence {
-                self.finish(shard, *sequence, options, deadline)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Removes `key`; true when it was there.
     ///
     /// # Errors
@@ -166,7 +147,9 @@ impl CaskTable {
         self.check_pair(key, value)?;
         self.check_readable()?;
         self.store.check_writable("put")?;
-        let pair = Pair { key, value, deadline_ms: self.deadline_ms(options)? };
+        let deadline_ms = self.deadline_ms(options)?;
+        let packed = self.pack(value);
+        let pair = Pair::new(key, value, packed.as_deref(), deadline_ms);
         let route = self.route(key);
         let shard = self.shard(route.shard);
         loop {
@@ -216,7 +199,7 @@ impl CaskTable {
             table: self.shared.id,
             slot: SLOT_NONE,
             kind: RecordKind::Put,
-            flags,
+            flags: flags | pair.flags,
             extension: deadline.as_ref().map_or(&[], |bytes| &bytes[..]),
             key: pair.key,
             value: pair.value,

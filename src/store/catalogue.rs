@@ -71,6 +71,7 @@ impl TableShared {
             slot_size: self.layout.slot_size,
             len: self.len(),
             memory_bytes: self.readers.iter().flatten().map(|reader| reader.memory_bytes()).sum(),
+            compression: None,
         }
     }
 }

@@ -110,8 +110,13 @@ impl Store {
             if adopted { create::write_superblock(&env, root, superblock) } else { Ok(()) }
         });
         if unlocked {
-            let written = manifests(&context, shard_count)? != before;
-            if written || matches!(&opened, Ok(opened) if !log_ends_there(&context, opened)?) {
+            let opened = opened.as_deref().ok();
+            let is_same = manifests(&context, shard_count).and_then(|now| {
+                Ok(now == before
+                    && opened.map_or(Ok(true), |opened| log_ends_there(&context, opened))?)
+            });
+            // What was whole and is so no longer is being written to.
+            if matches!(is_same, Ok(false)) || (is_same.is_err() && opened.is_some()) {
                 return Err(Error::Locked { path: root.to_owned() });
             }
             report.warnings.push(

@@ -29,6 +29,7 @@ pub fn schema(key_len: u32, value_len: u32, slot_count_max: u32) -> TableSchema 
         value_len,
         deadlines: key_len % 2 == 1,
         slot_count_max,
+        compression: None,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod page;
 
 use slotcask_format::block::BLOCK_SIZE;
 use slotcask_format::checksum::StoreId;
+use slotcask_format::compressed::CompressedHeader;
 use slotcask_format::double_write::{self, DoubleWriteHeader};
 use slotcask_format::flush::{FLUSH_MAGIC, FLUSH_RESTART, FlushHeader, flush_seed};
 use slotcask_format::hint::{HintEntry, HintHeader, HintIdent, HintTable, encode_hint};
@@ -25,7 +26,9 @@ use slotcask_format::record::{
     FLAG_BATCH, FLAG_BATCH_FIRST, FLAG_BATCH_LAST, Record, RecordHeader, RecordKind, SLOT_NONE,
     deadline_extension, record_seed,
 };
-use slotcask_format::schema::{CASK_SLOT_COUNT, Ddl, DdlAction, Placement, TableKind, TableSchema};
+use slotcask_format::schema::{
+    CASK_SLOT_COUNT, COMPRESSION_LZ4, Ddl, DdlAction, Placement, TableKind, TableSchema,
+};
 use slotcask_format::segment::SegmentHeader;
 use slotcask_format::slot::{
     SlotHeader, SlotImage, SlotKind, SlotLayout, encode_slot, seal_slot, slot_seed,
@@ -109,6 +112,12 @@ pub fn all() -> Vec<Golden> {
             &[],
         ),
         golden(
+            "compressed_value",
+            "a value of 64 bytes, `slotcask` eight times",
+            compressed_value(),
+            &[(0, CompressedHeader::LAYOUT)],
+        ),
+        golden(
             "manifest_header",
             "the first block of a manifest, without its zeros",
             ManifestHeader::new(STORE, SHARD, GENERATION).as_bytes().to_vec(),
@@ -159,6 +168,12 @@ pub fn all() -> Vec<Golden> {
         ),
         golden("cask_schema", "the schema of a cask table", cask_schema().encode(), &[]),
         golden(
+            "compressed_schema",
+            "the schema of a cask table whose values are compressed",
+            TableSchema { compression: Some(COMPRESSION_LZ4.to_owned()), ..cask_schema() }.encode(),
+            &[],
+        ),
+        golden(
             "manifest_data",
             "the state of a shard with two data files",
             manifest_data().encode(),
@@ -178,6 +193,13 @@ pub fn all() -> Vec<Golden> {
     ]
 }
 
+/// `slotcask` as literals, 51 bytes from 8 bytes before, and the last five as literals, as the format of LZ4 asks for.
+pub fn compressed_value() -> Vec<u8> {
+    let mut bytes = CompressedHeader::new(64).as_bytes().to_vec();
+    bytes.extend_from_slice(b"\x8fslotcask\x08\x00\x20\x50tcask");
+    bytes
+}
+
 pub fn cask_schema() -> TableSchema {
     TableSchema {
         name: "blobs".to_owned(),
@@ -187,6 +209,7 @@ pub fn cask_schema() -> TableSchema {
         value_len: 1 << 20,
         deadlines: false,
         slot_count_max: CASK_SLOT_COUNT,
+        compression: None,
     }
 }
 
@@ -351,6 +374,7 @@ pub fn schema() -> TableSchema {
         value_len: 20,
         deadlines: true,
         slot_count_max: 1_000_000,
+        compression: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! One file a decoder.
 
+pub mod compressed;
 pub mod double_write;
 pub mod extension;
 pub mod file_name;

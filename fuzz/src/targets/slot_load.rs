@@ -43,6 +43,7 @@ fn schema() -> TableSchema {
         value_len: 20,
         deadlines: true,
         slot_count_max: 1000,
+        compression: None,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::output::Output;
 use crate::text::{count, parse_size};
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
-use slotcask::{CaskOptions, Error, Options, Store, TableOptions};
+use slotcask::{CaskOptions, Compression, Error, Options, Store, TableOptions};
 use slotcask_format::record::{KEY_LEN_MAX, VALUE_LEN_MAX};
 use slotcask_format::schema::{FIXED_KEY_LEN_MAX, FIXED_VALUE_LEN_MAX};
 use std::num::NonZeroUsize;
@@ -23,6 +23,7 @@ Examples:
   slotcask create db --shards 2 --log-size 64M
   slotcask create db --table users --key-len 16 --value-len 100
   slotcask create db --table pages --kind cask
+  slotcask create db --table texts --kind cask --compression lz4
   slotcask create db --table sessions --key-len 16 --value-len 64 --expiry
   slotcask create db --table locks --key-len 8 --value-len 8 --pinned 0 --slot-count-max 10000";
 
@@ -79,6 +80,18 @@ pub struct ShapeArgs {
     /// Values of the new table may vanish (put --ttl): 8 bytes more a row; cask tables need no such room
     #[arg(long)]
     expiry: bool,
+    /// Compress the values of the new table (cask), each by itself [default: none]
+    #[arg(long, value_enum, value_name = "NAME")]
+    compression: Option<Packing>,
+}
+
+/// Compressions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Packing {
+    /// Values are stored as they are
+    None,
+    /// LZ4, where it makes a value shorter
+    Lz4,
 }
 
 /// Kinds of tables.
@@ -110,6 +123,12 @@ impl ShapeArgs {
             return Err(Failure::usage(
                 "cask tables have no slots, --slot-count-max is about fixed tables",
                 "leave it out, or leave out --kind cask",
+            ));
+        }
+        if self.compression.is_some() && !self.is_cask() {
+            return Err(Failure::usage(
+                "only cask tables compress their values",
+                "leave out --compression, or give --kind cask",
             ));
         }
         if let Some((key_len, value_len)) = self.lengths() {
@@ -165,6 +184,9 @@ impl ShapeArgs {
             }
             if let Some(shard) = self.pinned {
                 options = options.pinned(shard);
+            }
+            if self.compression == Some(Packing::Lz4) {
+                options = options.compression(Compression::Lz4);
             }
             return store.create_cask(name, &options).map(|_| true);
         }

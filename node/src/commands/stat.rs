@@ -64,6 +64,7 @@ fn table_object(table: &TableInfo) -> Value {
         "slot_size": table.slot_size,
         "rows": table.len,
         "memory_bytes": table.memory_bytes,
+        "compression": table.compression,
     })
 }
 
@@ -142,8 +143,12 @@ fn table_line(table: &TableInfo) -> String {
         Placement::Hashed => String::new(),
     };
     if table.kind == TableKind::Cask {
+        let packed = match &table.compression {
+            Some(name) => format!(" compressed with {name}"),
+            None => String::new(),
+        };
         return format!(
-            "cask table {}: {}, keys of up to {} bytes, values of up to {} bytes, {} of memory{place}",
+            "cask table {}: {}, keys of up to {} bytes, values of up to {} bytes{packed}, {} of memory{place}",
             table.name,
             count(table.len, "row"),
             table.key_len,

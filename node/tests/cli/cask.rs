@@ -24,6 +24,21 @@ fn rows_of_any_length_go_in_and_out() {
 }
 
 #[test]
+fn a_compressed_table_is_named_one_and_reads_as_others() {
+    let place = Place::new();
+    let db = place.db();
+    let create = ["create", &db, "--table", "texts", "--kind", "cask", "--compression", "lz4"];
+    slotcask(&create).exits(0);
+    let lines: String = (1..200).map(|n| format!("key-{n}\t{}\n", "word ".repeat(n))).collect();
+    let file = place.file("rows.tsv", lines.as_bytes());
+    slotcask(&["load", &db, "texts", &file]).exits(0);
+    slotcask(&["stat", &db]).exits(0).prints("compressed with lz4");
+    slotcask(&["--json", "stat", &db]).exits(0).prints("\"compression\":\"lz4\"");
+    slotcask(&["check", &db]).exits(0).prints("no damage");
+    assert_eq!(sorted(&slotcask(&["export", &db, "texts"]).exits(0).stdout), sorted(&lines));
+}
+
+#[test]
 fn a_load_creates_the_table_and_a_value_vanishes() {
     let place = Place::new();
     let db = place.db();

@@ -31,6 +31,9 @@ fn options_that_make_no_sense_create_nothing() {
     slotcask(&["create", &db, "--key-len", "4", "--value-len", "4"]).fails(2).says("no name");
     let cask = ["create", &db, "--table", "t", "--kind", "cask"];
     slotcask(&[&cask[..], &["--slot-count-max", "5"]].concat()).fails(2).says("no slots");
+    slotcask(&[&cask[..], &["--compression", "zip"]].concat()).fails(2).says("lz4");
+    let packed = ["--key-len", "4", "--value-len", "4", "--compression", "lz4"];
+    slotcask(&[&cask[..4], &packed].concat()).fails(2).says("--kind cask");
     slotcask(&["create", &db, "--table", "t", "--pinned", "0"]).fails(2).says("--kind cask");
     slotcask(&["create", &db, "--table", "", "--kind", "cask"]).fails(2).says("--table");
     slotcask(&["create", &db, "--table", "t", "--key-len", "0", "--value-len", "1"]).fails(2);
