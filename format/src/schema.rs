@@ -63,6 +63,8 @@ pub struct TableSchema {
     pub deadlines: bool,
     /// Most slots over all shards; [`CASK_SLOT_COUNT`] in a cask table.
     pub slot_count_max: u32,
+    /// True when the table knows the order of its keys.
+    pub ordered: bool,
 }
 
 // Tags below 128 must be understood; others may be passed over.
@@ -73,6 +75,7 @@ const TAG_KEY_LEN: u8 = 4;
 const TAG_VALUE_LEN: u8 = 5;
 const TAG_DEADLINES: u8 = 6;
 const TAG_SLOT_COUNT_MAX: u8 = 7;
+const TAG_ORDERED: u8 = 8;
 const TAG_OPTIONAL: u8 = 128;
 
 impl TableSchema {
@@ -91,6 +94,9 @@ impl TableSchema {
             out.u8(TAG_DEADLINES).bytes(&[1]);
         }
         out.u8(TAG_SLOT_COUNT_MAX).bytes(&self.slot_count_max.to_le_bytes());
+        if self.ordered {
+            out.u8(TAG_ORDERED).bytes(&[1]);
+        }
         out.finish()
     }
 
@@ -107,6 +113,7 @@ impl TableSchema {
         let mut value_len = None;
         let mut deadlines = false;
         let mut slot_count_max = None;
+        let mut ordered = false;
         let mut seen = 0_u128;
         while reader.remaining() > 0 {
             let tag = reader.u8()?;
@@ -141,16 +148,8 @@ impl TableSchema {
                 TAG_PINNED => placement = Placement::Pinned(item.u8()?),
                 TAG_KEY_LEN => key_len = Some(item.u32()?),
                 TAG_VALUE_LEN => value_len = Some(item.u32()?),
-                TAG_DEADLINES => {
-                    let mark = item.u8()?;
-                    if mark != 1 {
-                        return Err(Reason::Unknown {
-                            what: "deadlines mark",
-                            found: u64::from(mark),
-                        });
-                    }
-                    deadlines = true;
-                }
+                TAG_DEADLINES => deadlines = mark(&mut item, "deadlines mark")?,
+                TAG_ORDERED => ordered = mark(&mut item, "ordered mark")?,
                 TAG_SLOT_COUNT_MAX => slot_count_max = Some(item.u32()?),
                 tag if tag >= TAG_OPTIONAL => continue,
                 tag => return Err(Reason::Unknown { what: "schema item", found: u64::from(tag) }),
@@ -166,6 +165,7 @@ impl TableSchema {
             value_len: value_len.ok_or_else(|| missing("schema item value length"))?,
             deadlines,
             slot_count_max: slot_count_max.ok_or_else(|| missing("schema item slot count"))?,
+            ordered,
         };
         match schema.invalid() {
             Some(reason) => Err(reason),
@@ -212,6 +212,14 @@ impl TableSchema {
             return range("slot count", u64::from(self.slot_count_max), u64::from(u32::MAX - 1));
         }
         None
+    }
+}
+
+/// An item that is there for what is true.
+fn mark(item: &mut Reader<'_>, what: &'static str) -> Result<bool, Reason> {
+    match item.u8()? {
+        1 => Ok(true),
+        found => Err(Reason::Unknown { what, found: u64::from(found) }),
     }
 }
 

@@ -13,6 +13,7 @@ pub struct CaskOptions {
     placement: Placement,
     key_len_max: usize,
     value_len_max: usize,
+    ordered: bool,
 }
 
 impl Default for CaskOptions {
@@ -29,6 +30,7 @@ impl CaskOptions {
             placement: Placement::Hashed,
             key_len_max: KEY_LEN_MAX,
             value_len_max: VALUE_LEN_MAX,
+            ordered: false,
         }
     }
 
@@ -53,6 +55,14 @@ impl CaskOptions {
         self
     }
 
+    /// Has the table know the order of its keys: ranges, prefixes, first and last, range deletes. The keys are in memory then, up to 40 bytes
+    /// more for one of 16 bytes, and an opening reads the data files that hold live ones. Default: false.
+    #[must_use]
+    pub const fn ordered(mut self, yes: bool) -> Self {
+        self.ordered = yes;
+        self
+    }
+
     fn schema(&self, name: &str) -> Result<TableSchema> {
         let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         let schema = TableSchema {
@@ -63,6 +73,7 @@ impl CaskOptions {
             value_len: len(self.value_len_max),
             deadlines: false,
             slot_count_max: CASK_SLOT_COUNT,
+            ordered: self.ordered,
         };
         match schema.invalid() {
             Some(reason) => {
