@@ -122,7 +122,7 @@ mod tests {
     fn agree(order: &Order, model: &BTreeMap<Vec<u8>, (u32, bool)>, from: &[u8], to: &[u8]) {
         order.tree.read().check();
         assert_eq!(order.len(), model.len() as u64);
-        let ranges: [(Bound<&[u8]>, Bound<&[u8]>); 4] = [
+        let ranges = [
             (Bound::Unbounded, Bound::Unbounded),
             (Bound::Included(from), Bound::Excluded(to)),
             (Bound::Excluded(from), Bound::Included(to)),

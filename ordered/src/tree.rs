@@ -266,7 +266,7 @@ impl Tree {
             self.inners_free.push(inner_number);
         }
         while self.height > 0 && self.inners[self.root as usize].children.len() == 1 {
-            let root = std::mem::replace(&mut self.inners[self.root as usize].children, Vec::new());
+            let root = std::mem::take(&mut self.inners[self.root as usize].children);
             self.inners_free.push(self.root);
             self.root = root[0];
             self.height -= 1;
