@@ -55,6 +55,27 @@ pub enum Error {
         /// Bytes of this value.
         found: usize,
     },
+    /// The table does not know the order of its keys.
+    #[error(
+        "table {table:?} is not ordered, which ranges, prefixes, first and last need; create a table with TableOptions::ordered or \
+         CaskOptions::ordered (`slotcask create --ordered`) and move the rows there"
+    )]
+    NotOrdered {
+        /// Table.
+        table: String,
+    },
+    /// A range delete would remove more keys of a shard than one record of the log can name.
+    #[error(
+        "the range holds more than {max} keys of table {table:?} on shard {shard}, the most that are deleted at once; delete it in parts, or clear the table"
+    )]
+    RangeTooLarge {
+        /// Table.
+        table: String,
+        /// Shard.
+        shard: u32,
+        /// Most keys of a range delete.
+        max: usize,
+    },
     /// A value was to vanish at once, or at a time that does not fit.
     #[error(
         "a time to live has to be at least a millisecond and end within the next 580 million years: the deadline would be {}, and it is {now_ms} ms since 1970",

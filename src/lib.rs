@@ -9,6 +9,7 @@ mod expiry;
 mod fixed_map;
 mod iter;
 mod options;
+mod ordered;
 mod report;
 mod shard;
 mod stats;
@@ -28,6 +29,7 @@ pub use options::{
     Durability, LOCK_TIMEOUT_DEFAULT, LOG_SIZE_DEFAULT, Options, SCRUB_RATE_DEFAULT,
     SLOT_COUNT_MAX_DEFAULT, TableOptions, VALUE_CACHE_DEFAULT, WriteOptions,
 };
+pub use ordered::{Keys, MapRange, OrderedTable, Page, Range};
 pub use report::{RecoveryReport, ShardRecovery};
 pub use shard::ScrubReport;
 pub use slotcask_format::StoreId;

@@ -323,6 +323,7 @@ pub struct TableOptions {
     pub(crate) placement: Placement,
     pub(crate) deadlines: bool,
     pub(crate) slot_count_max: u32,
+    pub(crate) ordered: bool,
 }
 
 /// Bytes of values in memory, unless told otherwise.
@@ -341,6 +342,7 @@ impl TableOptions {
             placement: Placement::Hashed,
             deadlines: false,
             slot_count_max: SLOT_COUNT_MAX_DEFAULT,
+            ordered: false,
         }
     }
 
@@ -355,6 +357,14 @@ impl TableOptions {
     #[must_use]
     pub const fn deadlines(mut self, yes: bool) -> Self {
         self.deadlines = yes;
+        self
+    }
+
+    /// Has the table know the order of its keys: ranges, prefixes, first and last, range deletes. Costs up to 40 bytes of memory more for a key of
+    /// 16 bytes, and time in puts of new keys and in deletes. Default: false.
+    #[must_use]
+    pub const fn ordered(mut self, yes: bool) -> Self {
+        self.ordered = yes;
         self
     }
 
@@ -376,6 +386,7 @@ impl TableOptions {
             deadlines: self.deadlines,
             slot_count_max: self.slot_count_max,
             compression: None,
+            ordered: self.ordered,
         };
         match schema.invalid() {
             Some(reason) => {

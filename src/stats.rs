@@ -21,6 +21,8 @@ pub struct TableInfo {
     pub value_len: usize,
     /// True when slots carry a deadline.
     pub deadlines: bool,
+    /// True when the table knows the order of its keys.
+    pub ordered: bool,
     /// Most slots over all shards.
     pub slot_count_max: u32,
     /// Bytes of a slot.

@@ -36,8 +36,8 @@ pub fn read_hint(env: &Env, ident: &CaskIdent, file: &DataFileState) -> Result<O
         Err(error) => return Err(error.into()),
     };
     let size = hint.size()?;
-    // A hint is never much larger than what it lists.
-    let size_max = (file.records + 64) * 2 * HintEntry::SIZE as u64 + (1 << 20);
+    // A hint is never much larger than what it lists: records, and what range deletes removed.
+    let size_max = (file.records + 64) * 2 * HintEntry::SIZE as u64 + file.end * 4 + (1 << 20);
     if size == 0 || size > size_max || !size.is_multiple_of(4096) {
         tracing::warn!(path = %path.display(), size, "a hint of an impossible size is made anew");
         return Ok(None);
@@ -178,28 +178,33 @@ impl Listing {
             offset,
             size,
         })?;
-        let kind = match record.kind {
-            RecordKind::Put | RecordKind::Delete | RecordKind::Expire => record.kind as u8,
+        let corrupt = |reason| CaskError::corrupt(std::path::Path::new(""), offset, reason);
+        let hashes: Vec<KeyHash> = match record.kind {
+            RecordKind::Put | RecordKind::Delete | RecordKind::Expire => {
+                vec![KeyHash::of(hash_seed, record.key)]
+            }
+            RecordKind::RangeDelete => match KeyHash::removed_by(record).map_err(corrupt)? {
+                Some(removed) => removed.collect(),
+                None => return Ok(()),
+            },
             _ => return Ok(()),
         };
-        let deadline = deadline_of(record.extension)
-            .map_err(|reason| CaskError::corrupt(std::path::Path::new(""), offset, reason))?;
-        let hash = KeyHash::of(hash_seed, record.key);
+        let deadline = deadline_of(record.extension).map_err(corrupt)?;
         let state = &mut self.state;
         state.records += 1;
         state.sequence_min = state.sequence_min.min(record.sequence);
         state.sequence_max = state.sequence_max.max(record.sequence);
         state.epoch_min = state.epoch_min.min(record.epoch);
         state.epoch_max = state.epoch_max.max(record.epoch);
-        self.tables.entry(record.table).or_default().push(HintEntry {
+        self.tables.entry(record.table).or_default().extend(hashes.iter().map(|hash| HintEntry {
             stored: hash.stored.into(),
             sequence: record.sequence.into(),
             deadline_ms: deadline.unwrap_or(HintEntry::NO_DEADLINE).into(),
             offset_8: ((offset / 8) as u32).into(),
             stripe: hash.stripe.into(),
-            kind,
+            kind: record.kind as u8,
             size_code: at.code(),
-        });
+        }));
         Ok(())
     }
 

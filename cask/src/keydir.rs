@@ -4,6 +4,7 @@ use crate::hash::{KeyHash, STRIPES};
 use crate::location::Location;
 use crate::stripe::Stripe;
 use parking_lot::RwLock;
+use slotcask_ordered::Order;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,25 +13,61 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Keydir {
     stripes: Box<[RwLock<Stripe>]>,
     len: AtomicU64,
+    /// The keys themselves, in an ordered table.
+    order: Option<Order>,
 }
 
 impl Default for Keydir {
     fn default() -> Self {
-        Self::new()
+        Self::new(false)
     }
 }
 
 impl Keydir {
-    /// An empty keydir.
+    /// An empty keydir, of an ordered table or of another.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(ordered: bool) -> Self {
         let stripes = (0..STRIPES).map(|_| RwLock::default()).collect();
-        Self { stripes, len: AtomicU64::new(0) }
+        let order = ordered.then(|| Order::new(0, false));
+        Self { stripes, len: AtomicU64::new(0), order }
+    }
+
+    /// The keys in their order, in an ordered table; a key is marked if its value may vanish. It is kept by whoever changes the keydir: see
+    /// [`Keydir::note_put`].
+    #[must_use]
+    #[inline]
+    pub fn order(&self) -> Option<&Order> {
+        self.order.as_ref()
+    }
+
+    /// Tells the order of a put: `was_there` is what [`Keydir::put`] knew, `vanishes` whether the value has a deadline.
+    #[inline]
+    pub fn note_put(&self, key: &[u8], was_there: bool, vanishes: bool) {
+        if let Some(order) = &self.order
+            && (!was_there || vanishes)
+        {
+            order.insert(key, 0, vanishes);
+        }
+    }
+
+    /// Tells the order that a key is gone.
+    #[inline]
+    pub fn note_removed(&self, key: &[u8]) {
+        if let Some(order) = &self.order {
+            order.remove(key);
+        }
     }
 
     #[inline]
     fn stripe(&self, hash: KeyHash) -> &RwLock<Stripe> {
         &self.stripes[usize::from(hash.stripe) % STRIPES]
+    }
+
+    /// Tells the order that keys of a range are gone: those that the keydir does not know any more.
+    pub fn note_range_removed(&self, hash_seed: u64, from: &[u8], to: Option<&[u8]>) {
+        if let Some(order) = &self.order {
+            order.remove_range(from, to, |key| self.get(KeyHash::of(hash_seed, key)).is_none());
+        }
     }
 
     /// Where the live record of a key stands.
@@ -87,6 +124,9 @@ impl Keydir {
             *stripe.write() = Stripe::default();
         }
         self.len.store(0, Ordering::Relaxed);
+        if let Some(order) = &self.order {
+            order.clear();
+        }
     }
 
     /// Replaces a stripe by keys that ascend by their stored bits, each of them once.
@@ -124,7 +164,8 @@ impl Keydir {
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         let entries: usize = self.stripes.iter().map(|stripe| stripe.read().memory_bytes()).sum();
-        (entries + size_of_val(&*self.stripes)) as u64
+        let order = self.order.as_ref().map_or(0, Order::memory_bytes);
+        (entries + size_of_val(&*self.stripes)) as u64 + order
     }
 }
 

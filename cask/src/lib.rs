@@ -28,7 +28,7 @@ pub use error::{CaskError, Result};
 pub use hash::KeyHash;
 pub use hints::{hint_of, read_hint, rebuild_hint, remove_data, write_hint};
 pub use keydir::Keydir;
-pub use load::{FileFigures, Loaded, load};
+pub use load::{FileFigures, Loaded, TableToLoad, load};
 pub use location::{GENERATION_MAX, Location};
 pub use merge::{Input, Limits, Merged, Move, View, merge};
 pub use record::CachedRecord;

@@ -1,18 +1,19 @@
 //! Building keydirs from the hints of all data files.
 
 use crate::CaskIdent;
-use crate::data::Frames;
+use crate::data::{Frames, walk};
 use crate::error::Result;
-use crate::hash::STRIPES;
+use crate::hash::{KeyHash, STRIPES};
 use crate::hints::{open_data, read_hint, rebuild_hint};
 use crate::keydir::Keydir;
 use crate::location::Location;
 use slotcask_format::hint::{HintEntry, HintTables};
 use slotcask_format::manifest::DataFileState;
 use slotcask_format::mutants;
-use slotcask_format::record::{Record, RecordKind};
+use slotcask_format::record::{Record, RecordKind, deadline_of};
 use slotcask_io::{Env, File};
-use std::collections::BTreeMap;
+use slotcask_ordered::Keys;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a data file holds. Bytes are those of [`Location::size_max`].
@@ -47,7 +48,35 @@ pub struct Loaded {
     pub deadlines: Vec<(u64, Location)>,
 }
 
-/// Loads the cask tables that are keys of `tables`, whose values say up to which sequence records are void. `history` says
+/// What an opening knows of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TableToLoad {
+    /// Records up to this sequence are void.
+    pub void_until: u64,
+    /// The table knows the order of its keys.
+    pub ordered: bool,
+}
+
+impl FileFigures {
+    /// What a hint tells of its file; nothing of it is taken to be live.
+    #[must_use]
+    pub fn of(generation: u64, hint: &HintTables) -> Self {
+        let mut figures = Self::default();
+        // A range delete is listed once for each key.
+        let mut ranges = BTreeSet::new();
+        for entry in hint.iter().flat_map(|(_, entries)| entries) {
+            if entry.kind == RecordKind::RangeDelete as u8 && !ranges.insert(entry.offset_8.get()) {
+                continue;
+            }
+            figures.records += 1;
+            figures.bytes += place(generation, entry).map_or(0, |at| at.size_max() as u64);
+            figures.tombstones += u64::from(entry.kind != RecordKind::Put as u8);
+        }
+        figures
+    }
+}
+
+/// Loads the cask tables that are keys of `tables`. `history` says
 /// whether a record is part of the store; a file in which some are not is read whole.
 ///
 /// # Errors
@@ -56,7 +85,7 @@ pub fn load(
     env: &Env,
     ident: &CaskIdent,
     data: &[DataFileState],
-    tables: &BTreeMap<u32, u64>,
+    tables: &BTreeMap<u32, TableToLoad>,
     hash_seed: u64,
     history: &dyn Fn(u32, u64) -> bool,
 ) -> Result<Loaded> {
@@ -83,19 +112,12 @@ pub fn load(
         };
         loaded.records += state.records;
         loaded.sequence_max = loaded.sequence_max.max(state.sequence_max);
-        loaded.files.insert(state.generation, (file, FileFigures::default()));
+        let figures = FileFigures::of(state.generation, &hint);
+        loaded.files.insert(state.generation, (file, figures));
         hints.push((state.generation, hint));
     }
-    for (generation, hint) in &hints {
-        let Some((_, figures)) = loaded.files.get_mut(generation) else { continue };
-        for entry in hint.iter().flat_map(|(_, entries)| entries) {
-            figures.records += 1;
-            figures.bytes += place(*generation, entry).map_or(0, |at| at.size_max() as u64);
-            figures.tombstones += u64::from(entry.kind != RecordKind::Put as u8);
-        }
-    }
-    for (table, void_until) in tables {
-        let keydir = Keydir::new();
+    for (table, known) in tables {
+        let keydir = Keydir::new(known.ordered);
         let runs: Vec<(u64, &[HintEntry])> = hints
             .iter()
             .filter_map(|(generation, hint)| {
@@ -103,8 +125,11 @@ pub fn load(
                 Some((*generation, entries.as_slice()))
             })
             .collect();
-        load_table(&keydir, runs, *void_until, &mut loaded);
+        load_table(&keydir, runs, known.void_until, &mut loaded);
         loaded.keydirs.insert(*table, keydir);
+    }
+    if tables.values().any(|known| known.ordered) {
+        load_orders(ident, data, &hints, hash_seed, &loaded)?;
     }
     Ok(loaded)
 }
@@ -154,4 +179,50 @@ fn load_table(
         }
         keydir.load_stripe(stripe, &sorted);
     }
+}
+
+/// Keys of a table as they were found, and whether their values vanish.
+struct Found {
+    keys: Keys,
+    vanish: Vec<bool>,
+}
+
+/// Sorts the keys of ordered tables. Hints have no keys: files that hold live records of such tables are read whole.
+fn load_orders(
+    ident: &CaskIdent,
+    data: &[DataFileState],
+    hints: &[(u64, HintTables)],
+    hash_seed: u64,
+    loaded: &Loaded,
+) -> Result<()> {
+    let ordered = |table: &u32| loaded.keydirs.get(table).filter(|keydir| keydir.order().is_some());
+    let mut found: BTreeMap<u32, Found> = BTreeMap::new();
+    for (state, (generation, hint)) in data.iter().zip(hints) {
+        let Some((file, figures)) = loaded.files.get(generation) else { continue };
+        let holds_ordered = hint.iter().any(|(table, _)| ordered(table).is_some());
+        if figures.live_records == 0 || !holds_ordered {
+            continue;
+        }
+        let frames = Frames { generation: *generation, end: state.end, file: &**file };
+        walk(ident, frames, |record, offset, bytes| {
+            let Some(keydir) = ordered(&record.table) else { return Ok(()) };
+            let at = Location::new(*generation, offset, bytes.len());
+            if record.kind == RecordKind::Put
+                && keydir.get(KeyHash::of(hash_seed, record.key)) == at
+            {
+                let new = || Found { keys: Keys::new(0), vanish: Vec::new() };
+                let found = found.entry(record.table).or_insert_with(new);
+                found.keys.push(record.key);
+                found.vanish.push(!matches!(deadline_of(record.extension), Ok(None)));
+            }
+            Ok(())
+        })?;
+    }
+    for (table, Found { keys, vanish }) in found {
+        let Some(order) = ordered(&table).and_then(Keydir::order) else { continue };
+        let mut places: Vec<u32> = (0..vanish.len() as u32).collect();
+        places.sort_unstable_by(|a, b| keys.get(*a as usize).cmp(keys.get(*b as usize)));
+        order.load(places.iter().map(|at| (keys.get(*at as usize), 0, vanish[*at as usize])));
+    }
+    Ok(())
 }

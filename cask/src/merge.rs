@@ -4,7 +4,8 @@
 //!  - a put to which the keydir points is copied; past its deadline it becomes an expiry;
 //!  - any other put is left behind. What made it so must be durable before the inputs go: the caller sees to that;
 //!  - a delete or expiry is copied as long as some file outside the merge lists an older record with its hash,
-//!    which would come to life without it.
+//!    which would come to life without it;
+//!  - a range delete is as many deletes, one for each key that it removed; it is copied with those that are still needed.
 
 use crate::CaskIdent;
 use crate::data::{Frames, walk};
@@ -16,6 +17,7 @@ use crate::writer::{DataWriter, Output};
 use slotcask_format::hint::HintTables;
 use slotcask_format::manifest::DataFileState;
 use slotcask_format::mutants;
+use slotcask_format::range_delete::{KeyMark, RangeDelete, Removed};
 use slotcask_format::record::{Record, RecordKind, deadline_of, record_seed};
 use slotcask_io::{Env, File};
 use std::collections::BTreeMap;
@@ -56,7 +58,7 @@ pub struct Limits {
 }
 
 /// A record that has another place now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
     /// Table.
     pub table: u32,
@@ -68,6 +70,8 @@ pub struct Move {
     pub to: Option<Location>,
     /// When it vanishes, if it does.
     pub deadline_ms: Option<u64>,
+    /// The key of one that became an expiry; empty otherwise.
+    pub key: Box<[u8]>,
 }
 
 /// What a merge came to. Nothing counts until the manifest says so.
@@ -89,12 +93,20 @@ pub struct Merged {
     pub bytes_written: u64,
 }
 
-/// A delete or expiry whose fate is open.
+/// A delete or expiry whose fate is open, or one key of a range delete.
 struct Tombstone {
     table: u32,
     hash: KeyHash,
     sequence: u64,
-    bytes: Vec<u8>,
+    record: Remover,
+}
+
+/// The record that removed a key.
+enum Remover {
+    /// Its bytes.
+    One(Vec<u8>),
+    /// A range delete, by its number among those that were met.
+    Range(usize),
 }
 
 /// Copies what is of use in `inputs` into new files. `others` are all data files that are no inputs.
@@ -117,6 +129,7 @@ pub fn merge(
         merged: Merged::default(),
         writer: None,
         tombstones: Vec::new(),
+        ranges: Vec::new(),
     };
     let result = work.run(inputs, others);
     match result {
@@ -143,6 +156,8 @@ struct Work<'a> {
     merged: Merged,
     writer: Option<DataWriter<'a>>,
     tombstones: Vec<Tombstone>,
+    /// The bytes of range deletes.
+    ranges: Vec<Vec<u8>>,
 }
 
 impl<'a> Work<'a> {
@@ -185,7 +200,22 @@ impl<'a> Work<'a> {
             RecordKind::Put => self.put(generation, record, hash, offset, bytes),
             RecordKind::Delete | RecordKind::Expire => {
                 let (table, sequence) = (record.table, record.sequence);
-                self.tombstones.push(Tombstone { table, hash, sequence, bytes: bytes.to_vec() });
+                let record = Remover::One(bytes.to_vec());
+                self.tombstones.push(Tombstone { table, hash, sequence, record });
+                Ok(())
+            }
+            RecordKind::RangeDelete => {
+                let path = crate::data::path_of(self.ident, generation);
+                let removed = KeyHash::removed_by(record)
+                    .map_err(|reason| CaskError::corrupt(&path, offset, reason))?;
+                let Some(removed) = removed else { return Ok(()) };
+                let number = self.ranges.len();
+                self.ranges.push(bytes.to_vec());
+                let (table, sequence) = (record.table, record.sequence);
+                self.tombstones.extend(removed.map(|hash| {
+                    let record = Remover::Range(number);
+                    Tombstone { table, hash, sequence, record }
+                }));
                 Ok(())
             }
             _ => Ok(()),
@@ -212,7 +242,8 @@ impl<'a> Work<'a> {
             .map_err(|reason| CaskError::corrupt(&path, offset, reason))?;
         let table = record.table;
         if deadline_ms.is_some_and(|deadline| deadline <= self.view.now_ms()) {
-            self.merged.moves.push(Move { table, hash, from, to: None, deadline_ms });
+            let key = record.key.into();
+            self.merged.moves.push(Move { table, hash, from, to: None, deadline_ms, key });
             if mutants::active("expired_vanishes") {
                 return Ok(());
             }
@@ -225,11 +256,13 @@ impl<'a> Work<'a> {
             };
             let mut bytes = vec![0; expire.size()];
             expire.encode(record_seed(self.ident.store, self.ident.shard), &mut bytes);
-            self.tombstones.push(Tombstone { table, hash, sequence: record.sequence, bytes });
+            let (sequence, record) = (record.sequence, Remover::One(bytes));
+            self.tombstones.push(Tombstone { table, hash, sequence, record });
             return Ok(());
         }
         let to = self.append(record, bytes)?;
-        self.merged.moves.push(Move { table, hash, from, to: Some(to), deadline_ms });
+        let key = Box::default();
+        self.merged.moves.push(Move { table, hash, from, to: Some(to), deadline_ms, key });
         Ok(())
     }
 
@@ -275,7 +308,8 @@ impl<'a> Work<'a> {
                 *needed = *needed || lists_older(&listed, tombstone);
             }
         }
-        let seed = record_seed(self.ident.store, self.ident.shard);
+        // By range delete, the keys that it is still needed for.
+        let mut ranges: Vec<Vec<KeyHash>> = vec![Vec::new(); self.ranges.len()];
         for (tombstone, needed) in open.iter().zip(needed) {
             if !needed {
                 self.merged.tombstones_dropped += 1;
@@ -283,10 +317,35 @@ impl<'a> Work<'a> {
                 continue;
             }
             self.merged.tombstones_kept += 1;
-            let (record, _) = slotcask_format::record::decode(seed, &tombstone.bytes)
-                .map_err(|reason| CaskError::corrupt(&self.ident.dir, 0, reason))?;
-            self.append(&record, &tombstone.bytes)?;
+            match &tombstone.record {
+                Remover::One(bytes) => self.append_bytes(bytes, &[])?,
+                Remover::Range(number) => ranges[*number].push(tombstone.hash),
+            }
         }
+        let met = std::mem::take(&mut self.ranges);
+        for (bytes, mut keys) in met.iter().zip(ranges).filter(|(_, keys)| !keys.is_empty()) {
+            keys.sort_unstable();
+            self.append_bytes(bytes, &keys)?;
+        }
+        Ok(())
+    }
+
+    /// Copies a tombstone; a range delete with these of its keys only.
+    fn append_bytes(&mut self, bytes: &[u8], keys: &[KeyHash]) -> Result<()> {
+        let seed = record_seed(self.ident.store, self.ident.shard);
+        let corrupt = |reason| CaskError::corrupt(&self.ident.dir, 0, reason);
+        let (record, _) = slotcask_format::record::decode(seed, bytes).map_err(corrupt)?;
+        if record.kind != RecordKind::RangeDelete {
+            self.append(&record, bytes)?;
+            return Ok(());
+        }
+        let marks: Vec<KeyMark> = keys.iter().map(|hash| hash.mark()).collect();
+        let end = RangeDelete::decode(record.value).map_err(corrupt)?.end;
+        let value = RangeDelete { end, removed: Removed::Keys(&marks) }.encode();
+        let record = Record { flags: 0, value: &value, ..record };
+        let mut bytes = vec![0; record.size()];
+        record.encode(seed, &mut bytes);
+        self.append(&record, &bytes)?;
         Ok(())
     }
 

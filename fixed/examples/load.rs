@@ -32,6 +32,7 @@ fn main() -> Result<(), FixedError> {
         key_len,
         value_len,
         deadlines: false,
+        ordered: false,
         slot_count_max: count,
         compression: None,
     };

@@ -84,6 +84,7 @@ mod tests {
             key_len: 16,
             value_len: 64,
             deadlines: false,
+            ordered: false,
             slot_count_max,
             compression: None,
         }

@@ -5,12 +5,14 @@ use crate::loading::Loading;
 use crate::recovery::{RedoDecision, SlotCase, SlotDecision, decide_redo, decide_slot};
 use slotcask_format::Reason;
 use slotcask_format::mutants;
+use slotcask_format::range_delete::{RangeDelete, Removed};
 use slotcask_format::record::{Record, RecordKind, deadline_of};
 use slotcask_format::slot::SlotKind;
 use slotcask_index::SlotMeta;
+use zerocopy::little_endian::U32;
 
 impl Loading {
-    /// Applies a record of this table from the redo range: put, delete or expire. Call it for each of them, in order of
+    /// Applies a record of this table from the redo range: put, delete, range delete or expire. Call it for each of them, in order of
     /// sequence; other kinds are not for here. A page that a record touches is excused if it is not as the checkpoint wrote
     /// it, and is written again by the next one.
     ///
@@ -22,6 +24,7 @@ impl Loading {
     pub fn apply(&mut self, record: &Record<'_>) -> Result<()> {
         assert_eq!(record.table, self.place.table, "a record of another table");
         let kind = match record.kind {
+            RecordKind::RangeDelete => return self.apply_range_delete(record),
             RecordKind::Put => SlotKind::Live,
             RecordKind::Delete | RecordKind::Expire => SlotKind::Tombstone,
             other => panic!("a record of kind {other:?} is not redone on slots"),
@@ -59,6 +62,56 @@ impl Loading {
     #[inline]
     pub fn expect(&self, slot: u32) {
         self.writer.prefetch_write(slot);
+    }
+
+    /// A range delete names the slots that it freed, so that it explains them as a delete does, and touches none that was given
+    /// to a key of the range later.
+    fn apply_range_delete(&mut self, record: &Record<'_>) -> Result<()> {
+        let checked = RangeDelete::decode(record.value).and_then(|value| self.check_slots(&value));
+        let slots = checked.map_err(|reason| {
+            FixedError::Corrupt(self.place.bad_slots("record", record.sequence, reason))
+        })?;
+        if mutants::active("redo_forgets_range_deletes") {
+            return Ok(());
+        }
+        let mut key = vec![0; self.place.layout.key_len];
+        for slot in slots {
+            let slot = slot.get();
+            self.writer.extend(slot + 1)?;
+            self.seen.high_water = self.seen.high_water.max(slot + 1);
+            self.dirty.insert(self.place.layout.page_of(slot));
+            let before = self.writer.meta(slot);
+            let was_bad = !self.seen.bad.is_empty() && self.seen.bad.remove(slot);
+            if decide_redo(!was_bad, before.sequence, record.sequence) == RedoDecision::Leave {
+                self.report.records_known += 1;
+                continue;
+            }
+            // Of a damaged slot the key is not known; a tombstone needs none.
+            self.writer.key_of(slot, &mut key);
+            let meta = SlotMeta {
+                sequence: record.sequence,
+                epoch: record.epoch,
+                kind: SlotKind::Tombstone,
+                deadline_ms: 0,
+            };
+            self.writer.write(slot, meta, &key, &[]);
+            self.seen.live -= u64::from(before.kind == SlotKind::Live);
+            self.report.records_redone += 1;
+        }
+        Ok(())
+    }
+
+    /// The slots of a range delete, if they can be of this table.
+    fn check_slots<'r>(&self, value: &RangeDelete<'r>) -> std::result::Result<&'r [U32], Reason> {
+        let Removed::Slots(slots) = value.removed else {
+            return Err(Reason::Unknown { what: "range delete of a fixed table", found: 2 });
+        };
+        let last = slots.last().map_or(0, |slot| slot.get());
+        if last >= self.schema.slot_count_max || !self.schema.ordered {
+            let (found, max) = (u64::from(last), u64::from(self.schema.slot_count_max) - 1);
+            return Err(Reason::Range { what: "slot", found, max });
+        }
+        Ok(slots)
     }
 
     /// The first reason why a record cannot be one of this table; else its deadline.

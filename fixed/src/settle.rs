@@ -5,8 +5,9 @@ use crate::files::Place;
 use crate::loading::{LoadReport, Loading};
 use crate::page_set::PageSet;
 use crate::recovery::{PageDecision, SlotCase, SlotDecision, decide_page, decide_slot};
-use crate::table::FixedTable;
+use crate::table::{FixedTable, order};
 use slotcask_format::slot::SlotKind;
+use slotcask_ordered::Order;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -176,6 +177,10 @@ impl Loading {
             self.dirty.insert(page);
         }
         let free = self.free_slots(high_water);
+        let order = order(&self.schema);
+        if let Some(order) = &order {
+            self.load_order(order, high_water);
+        }
         // Pages behind the end of use are not written; their slots are handed out afresh.
         let mut dirty = PageSet::default();
         for page in self.dirty.iter().take_while(|page| *page < used_pages) {
@@ -206,9 +211,27 @@ impl Loading {
             checkpoints: 0,
             unsynced: false,
             key,
+            order,
             place: Arc::new(place),
         };
         Ok((table, self.report))
+    }
+
+    /// Sorts the keys of all live slots.
+    fn load_order(&self, order: &Order, high_water: u32) {
+        let width = self.place.layout.key_len;
+        let mut keys = vec![0; width * self.seen.live as usize];
+        let mut live: Vec<(u32, u32)> = Vec::with_capacity(self.seen.live as usize);
+        for slot in 0..high_water {
+            if self.writer.meta(slot).kind == SlotKind::Live {
+                let at = live.len();
+                self.writer.key_of(slot, &mut keys[at * width..(at + 1) * width]);
+                live.push((at as u32, slot));
+            }
+        }
+        let key = |at: u32| &keys[at as usize * width..(at as usize + 1) * width];
+        live.sort_unstable_by(|(a, _), (b, _)| key(*a).cmp(key(*b)));
+        order.load(live.iter().map(|(at, slot)| (key(*at), *slot, false)));
     }
 
     /// Slots below the end of use that hold no key, longest free first.

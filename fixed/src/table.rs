@@ -22,6 +22,7 @@ use slotcask_format::schema::TableSchema;
 use slotcask_format::slot::{SlotKind, SlotLayout};
 use slotcask_index::{SlotMeta, SlotReader, SlotWriter, TableOptions, slot_table};
 use slotcask_io::{AlignedBuf, Env};
+use slotcask_ordered::Order;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
@@ -71,6 +72,8 @@ pub struct FixedTable {
     /// A checkpoint that failed left pages that were written and not synced.
     pub(crate) unsynced: bool,
     pub(crate) key: Vec<u8>,
+    /// The order of the keys, in a table that has one.
+    pub(crate) order: Option<Arc<Order>>,
 }
 
 /// The memory of a table.
@@ -81,6 +84,11 @@ pub(crate) fn memory(
 ) -> Result<SlotWriter> {
     let options = TableOptions { slot_max: schema.slot_count_max, huge_pages: options.huge_pages };
     Ok(slot_table(layout, options)?)
+}
+
+/// The empty order of an ordered table.
+pub(crate) fn order(schema: &TableSchema) -> Option<Arc<Order>> {
+    schema.ordered.then(|| Arc::new(Order::new(schema.key_len as usize, true)))
 }
 
 impl fmt::Debug for FixedTable {
@@ -137,6 +145,7 @@ impl FixedTable {
             checkpoints: 0,
             unsynced: false,
             key: vec![0; layout.key_len],
+            order: order(schema),
         })
     }
 
@@ -165,6 +174,12 @@ impl FixedTable {
     #[must_use]
     pub fn reader(&self) -> Arc<SlotReader> {
         Arc::clone(self.writer.reader())
+    }
+
+    /// The order of the keys with their slots, in an ordered table.
+    #[must_use]
+    pub fn order(&self) -> Option<&Arc<Order>> {
+        self.order.as_ref()
     }
 
     /// Id of the table.
@@ -276,6 +291,9 @@ impl FixedTable {
         self.writer.write(slot, meta, key, value);
         if !existed {
             self.writer.insert(hash, slot);
+            if let Some(order) = &self.order {
+                order.insert(key, slot, false);
+            }
         }
         self.dirty.insert(self.place.layout.page_of(slot));
     }
@@ -290,6 +308,9 @@ impl FixedTable {
         self.writer.key_of(slot, &mut key);
         let was_there = self.writer.remove(hash, slot);
         assert!(was_there, "slot {slot} is not indexed under the hash of its key");
+        if let Some(order) = &self.order {
+            order.remove(&key);
+        }
         let meta = SlotMeta { kind: SlotKind::Tombstone, ..meta };
         self.writer.write(slot, meta, &key, &[]);
         self.key = key;
@@ -304,6 +325,9 @@ impl FixedTable {
     /// ([`FixedTable::has_dirty`]), and recovery must replay the clear until one is committed.
     pub fn clear(&mut self, sequence: u64) {
         self.writer.clear();
+        if let Some(order) = &self.order {
+            order.clear();
+        }
         self.free.clear();
         self.budget.give_back(self.granted);
         self.high_water = 0;

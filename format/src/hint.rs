@@ -3,7 +3,7 @@
 //! A hint is derived: one that is missing, damaged, or not of this very data file is made anew from the file.
 //!
 //! Invariants
-//!  - lists every put, delete and expiry of cask tables in the file, live or dead.
+//!  - lists every put, delete and expiry of cask tables in the file, live or dead; a range delete once for each key that it removed.
 //!  - tables ascend; entries of a table ascend by (stripe, stored, sequence).
 
 use crate::block::{BLOCK_SIZE, round_up};
@@ -54,7 +54,7 @@ layout! {
         deadline_ms: U64 = "when a put vanishes, milliseconds since 1970; 2^64 - 1 for never",
         offset_8: U32 = "offset of the record in the data file, in units of 8 bytes",
         stripe: U16 = "10 more bits of the hash",
-        kind: u8 = "kind of the record: 1 put, 2 delete, 4 expire",
+        kind: u8 = "kind of the record: 1 put, 2 delete, 3 range delete (one entry for each key that it removed), 4 expire",
         size_code: u8 = "size of the record, rounded up as in a keydir",
     }
 }
@@ -186,7 +186,7 @@ pub fn decode_hint(ident: &HintIdent, bytes: &[u8]) -> Result<HintTables, Reason
         };
         let fits = |entry: &HintEntry| {
             entry.stripe.get() < HINT_STRIPES
-                && matches!(entry.kind, 1 | 2 | 4)
+                && matches!(entry.kind, 1..=4)
                 && u64::from(entry.offset_8.get()) * 8 < ident.data_end
         };
         if !entries.is_sorted_by_key(HintEntry::rank) || !entries.iter().all(fits) {

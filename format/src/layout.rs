@@ -83,6 +83,8 @@ pub fn tables() -> Vec<Layout> {
         crate::flush::FlushHeader::LAYOUT,
         crate::record::RecordHeader::LAYOUT,
         crate::compressed::CompressedHeader::LAYOUT,
+        crate::range_delete::RangeDeleteHeader::LAYOUT,
+        crate::range_delete::KeyMark::LAYOUT,
         crate::manifest::ManifestHeader::LAYOUT,
         crate::manifest::ManifestRecordHeader::LAYOUT,
         crate::slot_file::SlotFileHeader::LAYOUT,

@@ -22,6 +22,7 @@ pub mod layout;
 pub mod manifest;
 pub mod mutants;
 pub mod page_map;
+pub mod range_delete;
 pub mod reason;
 pub mod record;
 pub mod schema;

@@ -32,6 +32,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("checkpoint_skips_last_page", "a checkpoint forgets its last page"),
     // That redo compares sequences is no mutant: it goes in order, so the newest record would win all the same.
     ("redo_forgets_deletes", "redo passes over deletes"),
+    ("redo_forgets_range_deletes", "redo passes over range deletes"),
     ("redo_forgets_deadlines", "redo lets values stay that were to vanish"),
     ("deadline_not_cleared", "clearing a deadline writes nothing"),
     ("expired_is_visible", "a value whose deadline has passed is read until it is taken out"),

@@ -60,7 +60,7 @@ pub enum RecordKind {
     Put = 1,
     /// Removes a key.
     Delete = 2,
-    /// Removes a range of keys: key is the start, value the end.
+    /// Removes a range of keys: key is the start, value is [`crate::range_delete::RangeDelete`], with the end and what was removed.
     RangeDelete = 3,
     /// Removes a key whose deadline passed.
     Expire = 4,

@@ -69,6 +69,8 @@ pub struct TableSchema {
     pub slot_count_max: u32,
     /// Name of what compresses the values of a cask table. A name that this build does not know is kept: the table is refused by it.
     pub compression: Option<String>,
+    /// True when the table knows the order of its keys.
+    pub ordered: bool,
 }
 
 // Tags below 128 must be understood; others may be passed over.
@@ -79,6 +81,7 @@ const TAG_KEY_LEN: u8 = 4;
 const TAG_VALUE_LEN: u8 = 5;
 const TAG_DEADLINES: u8 = 6;
 const TAG_SLOT_COUNT_MAX: u8 = 7;
+const TAG_ORDERED: u8 = 8;
 const TAG_COMPRESSION: u8 = 9;
 const TAG_OPTIONAL: u8 = 128;
 
@@ -98,6 +101,9 @@ impl TableSchema {
             out.u8(TAG_DEADLINES).bytes(&[1]);
         }
         out.u8(TAG_SLOT_COUNT_MAX).bytes(&self.slot_count_max.to_le_bytes());
+        if self.ordered {
+            out.u8(TAG_ORDERED).bytes(&[1]);
+        }
         if let Some(name) = &self.compression {
             out.u8(TAG_COMPRESSION).bytes(name.as_bytes());
         }
@@ -118,6 +124,7 @@ impl TableSchema {
         let mut deadlines = false;
         let mut slot_count_max = None;
         let mut compression = None;
+        let mut ordered = false;
         let mut seen = 0_u128;
         while reader.remaining() > 0 {
             let tag = reader.u8()?;
@@ -147,16 +154,8 @@ impl TableSchema {
                 TAG_PINNED => placement = Placement::Pinned(item.u8()?),
                 TAG_KEY_LEN => key_len = Some(item.u32()?),
                 TAG_VALUE_LEN => value_len = Some(item.u32()?),
-                TAG_DEADLINES => {
-                    let mark = item.u8()?;
-                    if mark != 1 {
-                        return Err(Reason::Unknown {
-                            what: "deadlines mark",
-                            found: u64::from(mark),
-                        });
-                    }
-                    deadlines = true;
-                }
+                TAG_DEADLINES => deadlines = mark(&mut item, "deadlines mark")?,
+                TAG_ORDERED => ordered = mark(&mut item, "ordered mark")?,
                 TAG_SLOT_COUNT_MAX => slot_count_max = Some(item.u32()?),
                 TAG_COMPRESSION => compression = Some(text(&mut item, "name of a compression")?),
                 tag if tag >= TAG_OPTIONAL => continue,
@@ -174,6 +173,7 @@ impl TableSchema {
             deadlines,
             slot_count_max: slot_count_max.ok_or_else(|| missing("schema item slot count"))?,
             compression,
+            ordered,
         };
         match schema.invalid() {
             Some(reason) => Err(reason),
@@ -237,6 +237,14 @@ fn text(item: &mut Reader<'_>, what: &'static str) -> Result<String, Reason> {
     let text = std::str::from_utf8(bytes);
     let text = text.map_err(|_| Reason::Unknown { what, found: bytes.len() as u64 })?;
     Ok(text.to_owned())
+}
+
+/// An item that is there for what is true.
+fn mark(item: &mut Reader<'_>, what: &'static str) -> Result<bool, Reason> {
+    match item.u8()? {
+        1 => Ok(true),
+        found => Err(Reason::Unknown { what, found: u64::from(found) }),
+    }
 }
 
 /// What a DDL record does.

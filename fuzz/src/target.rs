@@ -2,7 +2,8 @@
 
 use crate::targets::{
     compressed, double_write, extension, file_name, flush, hint, history, log_scan, manifest,
-    page_map, reader, record, schema, segment, slot, slot_file, slot_load, superblock,
+    page_map, range_delete, reader, record, schema, segment, slot, slot_file, slot_load,
+    superblock,
 };
 use slotcask_format::layout::Layout;
 
@@ -98,9 +99,16 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "schema",
         run: schema::schema,
-        seeds: golden!("schema", "cask_schema", "compressed_schema"),
+        seeds: golden!("schema", "cask_schema", "compressed_schema", "ordered_schema"),
         reseal: None,
         layout: None,
+    },
+    Target {
+        name: "range_delete",
+        run: range_delete::target,
+        seeds: golden!("range_delete", "range_delete_slots"),
+        reseal: None,
+        layout: Some(slotcask_format::range_delete::RangeDeleteHeader::LAYOUT),
     },
     Target { name: "ddl", run: schema::ddl, seeds: golden!("ddl"), reseal: None, layout: None },
     Target {

@@ -1,8 +1,11 @@
 //! Opening stores and tables for the verbs.
 
 use crate::errors::Failure;
-use slotcask::{CaskTable, Error, Expiry, Options, Store, Table, WriteOptions};
+use slotcask::{
+    CaskTable, Error, Expiry, Options, OrderedTable, Range, Store, Table, WriteOptions,
+};
 use slotcask_io::{Env, OsOptions};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -184,8 +187,66 @@ impl AnyTable {
         }
     }
 
+    /// True when it knows the order of its keys.
+    pub fn is_ordered(&self) -> bool {
+        match self {
+            Self::Fixed(table) => table.info().ordered,
+            Self::Cask(table) => table.info().ordered,
+        }
+    }
+
+    /// The rows of a range, by their keys.
+    ///
+    /// # Errors
+    /// As the table says.
+    pub fn range(&self, bounds: Bounds, reverse: bool) -> Result<Rows, Error> {
+        Ok(match self {
+            Self::Fixed(table) => rows_of(table.range(bounds)?, reverse, |_| Ok(None)),
+            Self::Cask(table) => {
+                let deadlines = table.clone();
+                rows_of(table.range(bounds)?, reverse, move |key| deadline_of(&deadlines, key))
+            }
+        })
+    }
+
+    /// The rows whose keys begin with `prefix`, by their keys.
+    ///
+    /// # Errors
+    /// As the table says.
+    pub fn prefix(&self, prefix: &[u8], reverse: bool) -> Result<Rows, Error> {
+        Ok(match self {
+            Self::Fixed(table) => rows_of(table.prefix(prefix)?, reverse, |_| Ok(None)),
+            Self::Cask(table) => {
+                let deadlines = table.clone();
+                rows_of(table.prefix(prefix)?, reverse, move |key| deadline_of(&deadlines, key))
+            }
+        })
+    }
+
+    /// Removes a range of keys; gives their number.
+    ///
+    /// # Errors
+    /// As the table says.
+    pub fn delete_range(&self, bounds: Bounds) -> Result<u64, Error> {
+        match self {
+            Self::Fixed(table) => table.delete_range(bounds),
+            Self::Cask(table) => table.delete_range(bounds),
+        }
+    }
+
+    /// Removes the keys that begin with `prefix`; gives their number.
+    ///
+    /// # Errors
+    /// As the table says.
+    pub fn delete_prefix(&self, prefix: &[u8]) -> Result<u64, Error> {
+        match self {
+            Self::Fixed(table) => table.delete_prefix(prefix),
+            Self::Cask(table) => table.delete_prefix(prefix),
+        }
+    }
+
     /// All rows.
-    pub fn rows(&self) -> Box<dyn Iterator<Item = Result<StoredRow, Error>>> {
+    pub fn rows(&self) -> Rows {
         match self {
             Self::Fixed(table) => {
                 let deadlines = table.info().deadlines;
@@ -219,6 +280,29 @@ impl AnyTable {
             }
         }
     }
+}
+
+/// Rows as they are read.
+pub type Rows = Box<dyn Iterator<Item = Result<StoredRow, Error>>>;
+
+/// A range of keys.
+pub type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+fn rows_of<T: OrderedTable + 'static>(
+    range: Range<T>,
+    reverse: bool,
+    deadline_of: impl Fn(&[u8]) -> Result<Option<u64>, Error> + 'static,
+) -> Rows {
+    let range = if reverse { range.descending() } else { range };
+    Box::new(range.map(move |pair| {
+        let (key, value) = pair?;
+        let deadline_ms = deadline_of(&key)?;
+        Ok(StoredRow { key, value, deadline_ms })
+    }))
+}
+
+fn deadline_of(table: &CaskTable, key: &[u8]) -> Result<Option<u64>, Error> {
+    Ok(table.expiry(key)?.and_then(|expiry| expiry.deadline_ms()))
 }
 
 /// When a value is to vanish.

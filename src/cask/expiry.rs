@@ -87,6 +87,7 @@ impl Shard {
             value: &[],
         });
         keydir.remove(hash);
+        keydir.note_removed(record.key());
         let state = guard.state();
         state.usage.tombstone(tombstone);
         state.usage.dead(at);

@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::shard::Shard;
-use slotcask_cask::{CaskIdent, Input, KeyHash, Keydir, Limits, Location, Merged, View};
+use slotcask_cask::{
+    CaskIdent, FileFigures, Input, KeyHash, Keydir, Limits, Location, Merged, View,
+};
 use slotcask_format::history::History;
 use slotcask_format::manifest::{DataFileState, DataOrigin, ManifestState};
 use slotcask_format::record::Record;
@@ -242,14 +244,14 @@ impl Shard {
         {
             let mut guard = self.lock();
             for output in &merged.outputs {
-                let entries = output.hint.iter().flat_map(|(_, entries)| entries);
-                let mut used = crate::cask::usage::FileUse::default();
-                for entry in entries {
-                    let at = Location::with_code(output.state.generation, 4096, entry.size_code);
-                    used.bytes += at.map_or(0, |at| at.size_max() as u64);
-                    used.records += 1;
-                    used.tombstones += u64::from(entry.kind != 1);
-                }
+                let figures = FileFigures::of(output.state.generation, &output.hint);
+                // What is live in it is counted as the keydirs are told.
+                let used = crate::cask::usage::FileUse {
+                    bytes: figures.bytes,
+                    records: figures.records,
+                    tombstones: figures.tombstones,
+                    ..Default::default()
+                };
                 guard.state().usage.set(output.state.generation, used);
             }
         }
@@ -269,6 +271,7 @@ impl Shard {
                     }
                     None => {
                         if keydir.remove_if(moved.hash, moved.from) {
+                            keydir.note_removed(&moved.key);
                             state.usage.dead(moved.from);
                             state.counters.expired += 1;
                         }

@@ -47,6 +47,7 @@ pub struct CaskOptions {
     key_len_max: usize,
     value_len_max: usize,
     compression: Compression,
+    ordered: bool,
 }
 
 impl Default for CaskOptions {
@@ -64,6 +65,7 @@ impl CaskOptions {
             key_len_max: KEY_LEN_MAX,
             value_len_max: VALUE_LEN_MAX,
             compression: Compression::None,
+            ordered: false,
         }
     }
 
@@ -95,6 +97,14 @@ impl CaskOptions {
         self
     }
 
+    /// Has the table know the order of its keys: ranges, prefixes, first and last, range deletes. The keys are in memory then, up to 40 bytes
+    /// more for one of 16 bytes, and an opening reads the data files that hold live ones. Default: false.
+    #[must_use]
+    pub const fn ordered(mut self, yes: bool) -> Self {
+        self.ordered = yes;
+        self
+    }
+
     fn schema(&self, name: &str) -> Result<TableSchema> {
         let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         let schema = TableSchema {
@@ -106,6 +116,7 @@ impl CaskOptions {
             deadlines: false,
             slot_count_max: CASK_SLOT_COUNT,
             compression: self.compression.name().map(str::to_owned),
+            ordered: self.ordered,
         };
         check_compression(&schema)?;
         match schema.invalid() {

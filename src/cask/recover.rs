@@ -4,13 +4,17 @@ use crate::cask::Usage;
 use crate::cask::usage::FileUse;
 use crate::error::{Error, Result};
 use crate::shard::Deadlines;
-use slotcask_cask::{CaskIdent, KeyHash, Keydir, Location};
+use slotcask_cask::{CaskIdent, KeyHash, Keydir, Location, TableToLoad};
+use slotcask_format::file_name::ShardFile;
 use slotcask_format::hint::HintTables;
 use slotcask_format::manifest::{DataFileState, ManifestState};
+use slotcask_format::range_delete::RangeDelete;
 use slotcask_format::record::{Record, RecordKind, deadline_of};
 use slotcask_format::schema::TableKind;
+use slotcask_format::{Reason, mutants};
 use slotcask_io::{Env, File};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The cask tables of a shard while it is recovered.
@@ -35,11 +39,14 @@ impl CaskRedo {
         history: &dyn Fn(u32, u64) -> bool,
         on_shard: &dyn Fn(u32) -> bool,
     ) -> Result<Self> {
-        let tables: BTreeMap<u32, u64> = manifest
+        let tables: BTreeMap<u32, TableToLoad> = manifest
             .tables
             .iter()
             .filter(|table| table.schema.kind == TableKind::Cask && on_shard(table.table))
-            .map(|table| (table.table, table.clear_sequence))
+            .map(|table| {
+                let (void_until, ordered) = (table.clear_sequence, table.schema.ordered);
+                (table.table, TableToLoad { void_until, ordered })
+            })
             .collect();
         let loaded = slotcask_cask::load(env, ident, &manifest.data, &tables, hash_seed, history)
             .map_err(|error| Error::of_cask(error, u32::from(ident.shard)))?;
@@ -107,20 +114,54 @@ pub(crate) fn apply(
     let at = Location::new(generation, offset, record.size()).ok_or_else(|| Error::Limit {
         reason: format!("segment {generation} is beyond what a keydir can point to"),
     })?;
+    if record.kind == RecordKind::RangeDelete {
+        usage.tombstone(at);
+        return apply_range_delete(keydir, usage, hash_seed, record).map_err(|reason| {
+            let path = PathBuf::from(ShardFile::Segment(generation).name());
+            Error::corrupt(&path, offset, reason.to_string())
+        });
+    }
     let hash = KeyHash::of(hash_seed, record.key);
     let old = if record.kind == RecordKind::Put {
         usage.put(at);
-        if let Ok(Some(deadline_ms)) = deadline_of(record.extension) {
+        let deadline_ms = deadline_of(record.extension).ok().flatten();
+        if let Some(deadline_ms) = deadline_ms {
             expiry.add(deadline_ms, at);
         }
-        keydir.put(hash, at)
+        let old = keydir.put(hash, at);
+        keydir.note_put(record.key, old.is_some(), deadline_ms.is_some());
+        old
     } else {
         usage.tombstone(at);
+        keydir.note_removed(record.key);
         keydir.remove(hash)
     };
     if let Some(old) = old {
         usage.dead(old);
     }
+    Ok(())
+}
+
+/// Takes out the keys that the record names. Others of the range were put later.
+fn apply_range_delete(
+    keydir: &Keydir,
+    usage: &mut Usage,
+    hash_seed: u64,
+    record: &Record<'_>,
+) -> std::result::Result<(), Reason> {
+    let Some(removed) = KeyHash::removed_by(record)? else {
+        return Err(Reason::Unknown { what: "range delete of a cask table", found: 1 });
+    };
+    if mutants::active("redo_forgets_range_deletes") {
+        return Ok(());
+    }
+    for hash in removed {
+        if let Some(old) = keydir.remove(hash) {
+            usage.dead(old);
+        }
+    }
+    let end = RangeDelete::decode(record.value)?.end;
+    keydir.note_range_removed(hash_seed, record.key, end);
     Ok(())
 }
 

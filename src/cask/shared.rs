@@ -56,6 +56,7 @@ impl CaskShared {
             key_len: self.schema.key_len as usize,
             value_len: self.schema.value_len as usize,
             deadlines: true,
+            ordered: self.schema.ordered,
             slot_count_max: 0,
             slot_size: 0,
             len: self.len(),

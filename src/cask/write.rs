@@ -204,7 +204,9 @@ impl CaskTable {
             key: pair.key,
             value: pair.value,
         });
-        let old = self.keydir(route.shard).put(route.hash, at);
+        let keydir = self.keydir(route.shard);
+        let old = keydir.put(route.hash, at);
+        keydir.note_put(pair.key, old.is_some(), pair.deadline_ms.is_some());
         let state = guard.state();
         state.counters.puts += 1;
         state.usage.put(at);
@@ -278,7 +280,9 @@ impl CaskTable {
             key,
             value: &[],
         });
-        let old = self.keydir(route.shard).remove(route.hash);
+        let keydir = self.keydir(route.shard);
+        let old = keydir.remove(route.hash);
+        keydir.note_removed(key);
         let state = guard.state();
         state.counters.deletes += 1;
         state.usage.tombstone(at);

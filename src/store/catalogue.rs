@@ -16,6 +16,7 @@ use slotcask_format::record::{RecordKind, SLOT_NONE, record_size};
 use slotcask_format::schema::{Ddl, DdlAction, Placement, TableKind, TableSchema};
 use slotcask_format::slot::SlotLayout;
 use slotcask_log::{Append, Urgency};
+use slotcask_ordered::Order;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +41,8 @@ pub(crate) struct TableShared {
     pub budget: SlotBudget,
     /// By shard; None where the table has no slots.
     pub readers: Vec<Option<Arc<SlotReader>>>,
+    /// By shard, in an ordered table.
+    pub orders: Vec<Option<Arc<Order>>>,
     pub dropped: AtomicBool,
 }
 
@@ -49,9 +52,10 @@ impl TableShared {
         schema: TableSchema,
         budget: SlotBudget,
         readers: Vec<Option<Arc<SlotReader>>>,
+        orders: Vec<Option<Arc<Order>>>,
     ) -> Self {
         let layout = SlotLayout::of(&schema);
-        Self { id, layout, budget, readers, dropped: AtomicBool::new(false), schema }
+        Self { id, layout, budget, readers, orders, dropped: AtomicBool::new(false), schema }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -59,6 +63,8 @@ impl TableShared {
     }
 
     pub(crate) fn info(&self) -> TableInfo {
+        let slots: u64 = self.readers.iter().flatten().map(|reader| reader.memory_bytes()).sum();
+        let orders: u64 = self.orders.iter().flatten().map(|order| order.memory_bytes()).sum();
         TableInfo {
             id: self.id,
             name: self.schema.name.clone(),
@@ -67,10 +73,11 @@ impl TableShared {
             key_len: self.schema.key_len as usize,
             value_len: self.schema.value_len as usize,
             deadlines: self.schema.deadlines,
+            ordered: self.schema.ordered,
             slot_count_max: self.schema.slot_count_max,
             slot_size: self.layout.slot_size,
             len: self.len(),
-            memory_bytes: self.readers.iter().flatten().map(|reader| reader.memory_bytes()).sum(),
+            memory_bytes: slots + orders,
             compression: None,
         }
     }
@@ -106,10 +113,12 @@ impl StoreInner {
         };
         // Files come first: a creation that fails here has left nothing but files that the next opening removes.
         let mut readers = Vec::with_capacity(self.shards.len());
+        let mut orders = Vec::with_capacity(self.shards.len());
         let mut tables = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
             let table = self.new_table(shard, id, &schema, &budget)?;
             readers.push(table.as_ref().map(FixedTable::reader));
+            orders.push(table.as_ref().and_then(FixedTable::order).cloned());
             tables.push(table);
         }
         // An id is never used twice, even if the change below is interrupted.
@@ -119,7 +128,7 @@ impl StoreInner {
             let table = tables.next().flatten();
             state_of.apply_create(shard, &ddl, &schema, New::Fixed(table.map(Box::new)));
         })?;
-        let shared = Arc::new(TableShared::new(id, schema, budget, readers));
+        let shared = Arc::new(TableShared::new(id, schema, budget, readers, orders));
         catalogue.tables.insert(shared.schema.name.clone(), shared.clone());
         Ok(shared)
     }
@@ -155,7 +164,10 @@ impl StoreInner {
         let keydirs: Vec<Option<Arc<Keydir>>> = self
             .shards
             .iter()
-            .map(|shard| is_on_shard(&schema, shard.number).then(Arc::default))
+            .map(|shard| {
+                let new = || Arc::new(Keydir::new(schema.ordered));
+                is_on_shard(&schema, shard.number).then(new)
+            })
             .collect();
         // An id is never used twice, even if the change below is interrupted.
         catalogue.table_last = id;
@@ -280,7 +292,8 @@ impl StoreInner {
         for shard in &behind {
             let mut table = match &newest.action {
                 DdlAction::Create(schema) if schema.kind == TableKind::Cask => {
-                    New::Cask(is_on_shard(schema, shard.number).then(Arc::default))
+                    let new = || Arc::new(Keydir::new(schema.ordered));
+                    New::Cask(is_on_shard(schema, shard.number).then(new))
                 }
                 DdlAction::Create(schema) => {
                     let budget = self.budget_of(newest.table, schema);
@@ -320,8 +333,12 @@ impl StoreInner {
                 .iter()
                 .map(|shard| shard.lock().state_ref().table_ref(shared.id).map(FixedTable::reader))
                 .collect();
-            let fresh =
-                TableShared::new(shared.id, shared.schema.clone(), shared.budget.clone(), readers);
+            let orders = self.shards.iter().map(|shard| {
+                let guard = shard.lock();
+                guard.state_ref().table_ref(shared.id).and_then(FixedTable::order).cloned()
+            });
+            let (schema, budget) = (shared.schema.clone(), shared.budget.clone());
+            let fresh = TableShared::new(shared.id, schema, budget, readers, orders.collect());
             catalogue.tables.insert(name, Arc::new(fresh));
         }
         let names: Vec<String> = catalogue.casks.keys().cloned().collect();

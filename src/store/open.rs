@@ -333,10 +333,11 @@ fn assemble(
             continue;
         }
         let readers = opened.iter().map(|shard| shard.readers.get(&id).cloned()).collect();
+        let orders = opened.iter().map(|shard| shard.orders.get(&id).cloned()).collect();
         let budget = context.budgets.of(id, &schema);
-        catalogue
-            .tables
-            .insert(schema.name.clone(), Arc::new(TableShared::new(id, schema, budget, readers)));
+        let name = schema.name.clone();
+        let shared = TableShared::new(id, schema, budget, readers, orders);
+        catalogue.tables.insert(name, Arc::new(shared));
     }
     let scrub_rate = options.scrub_rate.div_ceil(opened.len().max(1) as u64);
     let shards = opened

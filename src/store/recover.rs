@@ -20,6 +20,7 @@ use slotcask_format::schema::{Ddl, DdlAction, Placement, TableKind, TableSchema}
 use slotcask_io::{Env, File};
 use slotcask_log::recovery::{LogVisitor, Opening, ScanReport};
 use slotcask_log::{Files, LogConfig, LogError, LogIdent, ShardLog};
+use slotcask_ordered::Order;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,6 +61,7 @@ pub(crate) struct OpenedShard {
     /// None when the store is open for reading only.
     pub log: Option<ShardLog<ShardState>>,
     pub readers: HashMap<u32, Arc<SlotReader>>,
+    pub orders: HashMap<u32, Arc<Order>>,
     pub keydirs: BTreeMap<u32, Arc<Keydir>>,
     pub shelf: Arc<Shelf>,
     pub time_floor_ms: u64,
@@ -94,9 +96,7 @@ impl ShardContext {
     fn moved(&self, shard: u8, state: &mut ShardState, record: &Record<'_>, place: (u64, u64)) {
         let Some(keydir) = state.casks.get(&record.table) else { return };
         let cleared = state.catalogue.get(&record.table).map_or(0, |entry| entry.clear_sequence);
-        let known =
-            matches!(record.kind, RecordKind::Put | RecordKind::Delete | RecordKind::Expire);
-        if !known
+        if !is_of_keys(record.kind)
             || record.sequence <= cleared
             || !self.history.holds(shard, record.epoch, record.sequence)
         {
@@ -112,6 +112,12 @@ impl ShardContext {
     pub(crate) fn ident(&self, shard: u8) -> LogIdent {
         LogIdent::new(&self.root, self.store, shard)
     }
+}
+
+/// True for records that put or remove keys of a table.
+fn is_of_keys(kind: RecordKind) -> bool {
+    use RecordKind::{Delete, Expire, Put, RangeDelete};
+    matches!(kind, Put | Delete | RangeDelete | Expire)
 }
 
 /// Hash of a key in the index of its shard.
@@ -196,6 +202,8 @@ pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<Ope
     }
     let readers =
         state.tables.iter().flatten().map(|table| (table.table(), table.reader())).collect();
+    let tables = state.tables.iter().flatten();
+    let orders = tables.filter_map(|table| Some((table.table(), table.order()?.clone()))).collect();
     let schemas = state.catalogue.iter().map(|(id, entry)| (*id, entry.schema.clone())).collect();
     let (ddl, table_last) = (state.ddl.clone(), state.table_last);
     let keydirs = state.casks.clone();
@@ -238,6 +246,7 @@ pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<Ope
     Ok(OpenedShard {
         log,
         readers,
+        orders,
         keydirs,
         shelf,
         time_floor_ms,
@@ -394,7 +403,8 @@ impl<'a> Redo<'a> {
                 self.table_last = self.table_last.max(ddl.table);
                 if schema.kind == TableKind::Cask {
                     if is_on_shard(schema, self.ident.shard) {
-                        self.cask.keydirs.insert(ddl.table, Arc::default());
+                        let keydir = Keydir::new(schema.ordered);
+                        self.cask.keydirs.insert(ddl.table, Arc::new(keydir));
                     }
                 } else if is_on_shard(schema, self.ident.shard) {
                     let loading = Loading::create_missing(
@@ -505,8 +515,7 @@ impl LogVisitor for Redo<'_> {
     }
 
     fn record_at(&mut self, record: &Record<'_>, generation: u64, offset: u64) -> Result<()> {
-        let cask = self.cask.keydirs.contains_key(&record.table)
-            && matches!(record.kind, RecordKind::Put | RecordKind::Delete | RecordKind::Expire);
+        let cask = self.cask.keydirs.contains_key(&record.table) && is_of_keys(record.kind);
         if !cask {
             return self.record(record);
         }
@@ -542,7 +551,7 @@ impl LogVisitor for Redo<'_> {
             return Ok(());
         }
         match record.kind {
-            RecordKind::Put | RecordKind::Delete | RecordKind::Expire => {
+            kind if is_of_keys(kind) => {
                 let shard = self.shard();
                 match self.loadings.get_mut(&record.table) {
                     Some(loading) => {

@@ -28,6 +28,7 @@ pub fn schema(key_len: u32, value_len: u32, slot_count_max: u32) -> TableSchema 
         key_len,
         value_len,
         deadlines: key_len % 2 == 1,
+        ordered: false,
         slot_count_max,
         compression: None,
     }

@@ -14,6 +14,7 @@ use slotcask_format::manifest::{
     manifest_seed,
 };
 use slotcask_format::page_map::{decode_map_block, map_seed};
+use slotcask_format::range_delete::RangeDelete;
 use slotcask_format::record::{self, RecordHeader, deadline_of, record_seed};
 use slotcask_format::schema::{Ddl, TableSchema};
 use slotcask_format::segment::{SEGMENT_MAGIC, SegmentHeader};
@@ -35,6 +36,7 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<String, Reason> {
         }
         "flush" => flush(bytes),
         "record" => show(record::decode(record_seed(STORE, SHARD), bytes)),
+        "range_delete" | "range_delete_slots" => show(RangeDelete::decode(bytes)),
         "extension" => show(deadline_of(bytes)),
         "manifest_header" => show(ManifestHeader::decode(bytes, STORE, SHARD, GENERATION)),
         "manifest_record" => {

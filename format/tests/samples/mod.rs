@@ -22,6 +22,7 @@ use slotcask_format::manifest::{
     TableCheckpoint, TableState, encode_record, manifest_seed,
 };
 use slotcask_format::page_map::{MapBlockHeader, encode_map_block, map_seed};
+use slotcask_format::range_delete::{KeyMark, RangeDelete, RangeDeleteHeader, Removed};
 use slotcask_format::record::{
     FLAG_BATCH, FLAG_BATCH_FIRST, FLAG_BATCH_LAST, Record, RecordHeader, RecordKind, SLOT_NONE,
     deadline_extension, record_seed,
@@ -174,6 +175,28 @@ pub fn all() -> Vec<Golden> {
             &[],
         ),
         golden(
+            "ordered_schema",
+            "the schema of an ordered cask table",
+            TableSchema { ordered: true, ..cask_schema() }.encode(),
+            &[],
+        ),
+        golden(
+            "range_delete",
+            "the value of a range delete of a cask table, up to `user:2`: two keys went",
+            RangeDelete { end: Some(b"user:2"), removed: Removed::Keys(&KEY_MARKS) }.encode(),
+            &[
+                (0, RangeDeleteHeader::LAYOUT),
+                (RangeDeleteHeader::SIZE + 6, KeyMark::LAYOUT),
+                (RangeDeleteHeader::SIZE + 6 + KeyMark::SIZE, KeyMark::LAYOUT),
+            ],
+        ),
+        golden(
+            "range_delete_slots",
+            "the value of a range delete of a fixed table, without an end: three slots went",
+            RangeDelete { end: None, removed: Removed::Slots(&SLOTS_REMOVED) }.encode(),
+            &[(0, RangeDeleteHeader::LAYOUT)],
+        ),
+        golden(
             "manifest_data",
             "the state of a shard with two data files",
             manifest_data().encode(),
@@ -200,6 +223,14 @@ pub fn compressed_value() -> Vec<u8> {
     bytes
 }
 
+/// What the sample of a range delete of a cask table removed.
+pub const KEY_MARKS: [KeyMark; 2] = [
+    KeyMark { stripe: U16::new(1), stored: U64::new(0x1111_2222) },
+    KeyMark { stripe: U16::new(900), stored: U64::new(5) },
+];
+/// What the sample of a range delete of a fixed table removed.
+pub const SLOTS_REMOVED: [U32; 3] = [U32::new(3), U32::new(31), U32::new(0x0102_0304)];
+
 pub fn cask_schema() -> TableSchema {
     TableSchema {
         name: "blobs".to_owned(),
@@ -210,6 +241,7 @@ pub fn cask_schema() -> TableSchema {
         deadlines: false,
         slot_count_max: CASK_SLOT_COUNT,
         compression: None,
+        ordered: false,
     }
 }
 
@@ -375,6 +407,7 @@ pub fn schema() -> TableSchema {
         deadlines: true,
         slot_count_max: 1_000_000,
         compression: None,
+        ordered: false,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod history;
 pub mod log_scan;
 pub mod manifest;
 pub mod page_map;
+pub mod range_delete;
 pub mod reader;
 pub mod record;
 pub mod schema;

@@ -42,6 +42,7 @@ fn schema() -> TableSchema {
         key_len: 8,
         value_len: 20,
         deadlines: true,
+        ordered: false,
         slot_count_max: 1000,
         compression: None,
     }

@@ -24,6 +24,7 @@ Examples:
   slotcask create db --table users --key-len 16 --value-len 100
   slotcask create db --table pages --kind cask
   slotcask create db --table texts --kind cask --compression lz4
+  slotcask create db --table events --kind cask --ordered
   slotcask create db --table sessions --key-len 16 --value-len 64 --expiry
   slotcask create db --table locks --key-len 8 --value-len 8 --pinned 0 --slot-count-max 10000";
 
@@ -80,6 +81,9 @@ pub struct ShapeArgs {
     /// Values of the new table may vanish (put --ttl): 8 bytes more a row; cask tables need no such room
     #[arg(long)]
     expiry: bool,
+    /// The new table knows the order of its keys (scan --from, del --prefix): up to 40 bytes of memory more a row of 16-byte keys
+    #[arg(long)]
+    ordered: bool,
     /// Compress the values of the new table (cask), each by itself [default: none]
     #[arg(long, value_enum, value_name = "NAME")]
     compression: Option<Packing>,
@@ -148,7 +152,10 @@ impl ShapeArgs {
                 }
             }
         }
-        let in_part = self.kind.is_some() || self.pinned.is_some() || self.slot_count_max.is_some();
+        let in_part = self.kind.is_some()
+            || self.pinned.is_some()
+            || self.slot_count_max.is_some()
+            || self.ordered;
         if in_part && !self.is_given() {
             return Err(Failure::usage("nothing says what the new table is like", SAY_SHAPE));
         }
@@ -178,7 +185,7 @@ impl ShapeArgs {
     /// As the store says.
     pub fn create(&self, store: &Store, name: &str) -> Result<bool, Error> {
         if self.is_cask() {
-            let mut options = CaskOptions::new();
+            let mut options = CaskOptions::new().ordered(self.ordered);
             if let Some((key, value)) = self.lengths() {
                 options = options.key_len_max(key).value_len_max(value);
             }
@@ -211,7 +218,7 @@ impl ShapeArgs {
         if let Some(count) = self.slot_count_max {
             options = options.slot_count_max(count);
         }
-        Some(options.deadlines(self.expiry))
+        Some(options.deadlines(self.expiry).ordered(self.ordered))
     }
 }
 

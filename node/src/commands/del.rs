@@ -1,17 +1,22 @@
-//! `del`: deletes one row.
+//! `del`: deletes one row, or a range of them.
 
 use super::put::{bytes, fitted_key};
+use crate::commands::scan::RangeArgs;
 use crate::errors::{Exit, Failure};
-use crate::opening::{self, AnyTable, TableArgs};
+use crate::opening::{self, AnyTable, Rows, TableArgs};
 use crate::output::Output;
+use crate::text::count;
 use serde_json::json;
 use std::ffi::OsString;
 
 const EXAMPLES: &str = "\
-The deletion is durable when the command ends. The exit code is 1 when there was no such key.
+The deletion is durable when the command ends. The exit code is 1 when there was no such key. Ranges of keys are \
+deleted from ordered tables only, whole on each shard; without --yes their rows are counted, and the exit code is 1 when there are any.
 
 Examples:
   slotcask del db users alice --pad
+  slotcask del db events --prefix 2025- --yes
+  slotcask del db events --from 2025-01 --to 2025-03 --yes
   slotcask --hex del db users 00010203";
 
 /// Arguments of `del`.
@@ -21,15 +26,25 @@ pub struct DelArgs {
     #[command(flatten)]
     at: TableArgs,
     /// The key: text, or hex digits with --hex
-    key: OsString,
+    #[arg(required_unless_present_any = ["prefix", "from", "to"], conflicts_with_all = ["prefix", "from", "to", "yes"])]
+    key: Option<OsString>,
     /// Fill a shorter key with zeros
-    #[arg(long)]
+    #[arg(long, requires = "key")]
     pad: bool,
+    /// Delete all keys that begin with this (ordered tables)
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["from", "to"])]
+    prefix: Option<OsString>,
+    #[command(flatten)]
+    range: RangeArgs,
+    /// Delete the range; without this its rows are only counted
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Deletes the row.
 pub fn run(args: &DelArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let key = bytes(&args.key, output, "key")?;
+    let Some(key) = &args.key else { return run_range(args, output) };
+    let key = bytes(key, output, "key")?;
     let store = opening::for_writing(&args.at.dir, output.wait())?;
     let table = AnyTable::open(&store, &args.at.table)?;
     let key = fitted_key(key, table.lengths(), args.pad)?;
@@ -39,4 +54,40 @@ pub fn run(args: &DelArgs, output: &mut Output) -> Result<Exit, Failure> {
         output.json(&json!({ "deleted": deleted }))?;
     }
     Ok(if deleted { Exit::Done } else { Exit::No })
+}
+
+/// Deletes a range, or says how many rows it has.
+fn run_range(args: &DelArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let bounds = args.range.bounds(output)?;
+    let prefix = args.prefix.as_ref().map(|key| bytes(key, output, "prefix")).transpose()?;
+    let store = if args.yes {
+        opening::for_writing(&args.at.dir, output.wait())?
+    } else {
+        opening::for_reading(&args.at.dir, output.wait())?
+    };
+    let table = AnyTable::open(&store, &args.at.table)?;
+    let rows = match (&prefix, args.yes) {
+        (Some(prefix), true) => table.delete_prefix(prefix)?,
+        (None, true) => table.delete_range(bounds)?,
+        (Some(prefix), false) => counted(table.prefix(prefix, false)?)?,
+        (None, false) => counted(table.range(bounds, false)?)?,
+    };
+    store.close()?;
+    let text = if args.yes {
+        format!("deleted {}", count(rows, "row"))
+    } else {
+        format!("{} would be deleted; --yes does it", count(rows, "row"))
+    };
+    let deleted = if args.yes { rows } else { 0 };
+    output.result(&json!({ "deleted": deleted, "rows": rows }), &text)?;
+    Ok(if args.yes || rows == 0 { Exit::Done } else { Exit::No })
+}
+
+fn counted(rows: Rows) -> Result<u64, Failure> {
+    let mut sum = 0;
+    for row in rows {
+        row?;
+        sum += 1;
+    }
+    Ok(sum)
 }

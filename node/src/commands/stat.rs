@@ -60,6 +60,7 @@ fn table_object(table: &TableInfo) -> Value {
         "key_len": table.key_len,
         "value_len": table.value_len,
         "deadlines": table.deadlines,
+        "ordered": table.ordered,
         "slot_count_max": table.slot_count_max,
         "slot_size": table.slot_size,
         "rows": table.len,

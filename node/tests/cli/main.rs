@@ -21,6 +21,7 @@ mod json;
 mod key_choices;
 mod killed_load;
 mod lengths;
+mod ordered;
 mod read_only_directory;
 mod round_trip;
 mod ttl;

@@ -30,6 +30,10 @@ fn cask_contents(store: &Store, name: &str) -> std::result::Result<BTreeMap<u64,
             return Err(contradiction("two values"));
         }
     }
+    if table.info().ordered {
+        let keys: Vec<Vec<u8>> = found.keys().map(|key| cask_key(*key)).collect();
+        scanned(table.scan().map_err(refused)?.keys(), keys).map_err(Refused::Contradiction)?;
+    }
     // Keys whose deadline has passed may still be counted.
     if (found.len() as u64) > table.len() {
         let what =
@@ -37,6 +41,20 @@ fn cask_contents(store: &Store, name: &str) -> std::result::Result<BTreeMap<u64,
         return Err(Refused::Contradiction(what));
     }
     Ok(found)
+}
+
+/// Compares what a scan gives with the keys that are there.
+fn scanned<T: slotcask::OrderedTable>(
+    keys: slotcask::Keys<T>,
+    mut expected: Vec<Vec<u8>>,
+) -> Result<(), String> {
+    expected.sort_unstable();
+    let found: slotcask::Result<Vec<Vec<u8>>> = keys.collect();
+    let found = found.map_err(|error| error.to_string())?;
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("a scan gives {found:?}, iteration {expected:?}"))
 }
 
 /// What a store holds, read by iteration and by single gets.
@@ -77,6 +95,10 @@ fn fixed_contents(
             if found.insert(u64::from_le_bytes(wide), number).is_some() {
                 return Err(format!("key {key:?} stands twice in table {}", info.name));
             }
+        }
+        if info.ordered {
+            let keys = found.keys().map(|key| key.to_le_bytes()[..info.key_len].to_vec()).collect();
+            scanned(table.scan().map_err(|error| error.to_string())?.keys(), keys)?;
         }
         // Keys whose deadline has passed may still be counted.
         if found.len() as u64 > table.len()

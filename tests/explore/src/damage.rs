@@ -64,7 +64,7 @@ fn build(name: &str, seed: u64, cask: bool, twin: bool) -> Option<(SimDisk, SimD
     use Op::{Batch, Checkpoint, Delete, Grow, Overwrite, Poll, Put, Reopen, Rotate, Sync};
     // Data files of both origins, with dead records and deletes in them.
     let before: &[Op] = if cask {
-        use Op::{CaskBatch, CaskDelete, CaskFill, CaskOverwrite, CaskPut, Merge};
+        use Op::{CaskBatch, CaskDelete, CaskFill, CaskOverwrite, CaskPut, CaskRangeDelete, Merge};
         &[
             CaskPut,
             CaskFill,
@@ -84,6 +84,7 @@ fn build(name: &str, seed: u64, cask: bool, twin: bool) -> Option<(SimDisk, SimD
             Checkpoint,
             Checkpoint,
             Merge,
+            CaskRangeDelete,
             CaskFill,
             CaskPut,
             CaskPut,

@@ -25,6 +25,10 @@ pub enum Op {
     Batch,
     /// A key of table `a` whose deadline passes, is set, or is cleared.
     Expire,
+    /// A range of keys of table `b`, durable when acknowledged.
+    RangeDelete,
+    /// A range of keys of table `c`, durable when acknowledged.
+    CaskRangeDelete,
     /// Everything durable.
     Sync,
     /// A checkpoint.
@@ -66,10 +70,11 @@ pub enum Op {
 }
 
 /// The operations of exhaustive lives with a cask table.
-pub const CASK_OPS: [Op; 10] = [
+pub const CASK_OPS: [Op; 11] = [
     Op::CaskPut,
     Op::CaskOverwrite,
     Op::CaskDelete,
+    Op::CaskRangeDelete,
     Op::CaskFill,
     Op::CaskBatch,
     Op::Sync,
@@ -79,11 +84,13 @@ pub const CASK_OPS: [Op; 10] = [
     Op::Reopen,
 ];
 /// All of them, for random lives with a cask table.
-pub const CASK_ALL: [Op; 22] = [
+pub const CASK_ALL: [Op; 24] = [
     Op::Seal,
     Op::CaskPut,
     Op::CaskOverwrite,
     Op::CaskDelete,
+    Op::CaskRangeDelete,
+    Op::RangeDelete,
     Op::CaskFill,
     Op::CaskFill,
     Op::CaskBatch,
@@ -104,10 +111,11 @@ pub const CASK_ALL: [Op; 22] = [
     Op::Kill,
 ];
 /// The operations of exhaustive lives.
-pub const OPS: [Op; 10] = [
+pub const OPS: [Op; 11] = [
     Op::Put,
     Op::Overwrite,
     Op::Delete,
+    Op::RangeDelete,
     Op::Batch,
     Op::Sync,
     Op::Checkpoint,
@@ -117,10 +125,11 @@ pub const OPS: [Op; 10] = [
     Op::Reopen,
 ];
 /// All of them, for random lives.
-pub const ALL: [Op; 14] = [
+pub const ALL: [Op; 15] = [
     Op::Put,
     Op::Overwrite,
     Op::Delete,
+    Op::RangeDelete,
     Op::Expire,
     Op::Batch,
     Op::Sync,
@@ -160,6 +169,7 @@ pub struct Life {
     disk: SimDisk,
     protected: bool,
     next: u64,
+    cask_drops: u32,
     clock: Arc<SimClock>,
 }
 
@@ -176,7 +186,7 @@ impl Life {
         let env = Env { clock: clock.clone(), ..env_of(seed, disk) };
         let store = options(protected).open_in(env, ROOT)?;
         let next = seed % 1000 + 1;
-        Ok(Self { store: Some(store), disk: disk.clone(), protected, next, clock })
+        Ok(Self { store: Some(store), disk: disk.clone(), protected, next, cask_drops: 0, clock })
     }
 
     fn store(&self) -> Result<&Store> {
@@ -192,7 +202,7 @@ impl Life {
         self.store()?.create_table("a", TableOptions::fixed(8, A_VALUE).deadlines(true))?;
         model.acknowledge();
         model.accept(|state| state.b = Some(BTreeMap::new()));
-        self.store()?.create_table("b", TableOptions::fixed(5, B_VALUE))?;
+        self.store()?.create_table("b", TableOptions::fixed(5, B_VALUE).ordered(true))?;
         model.acknowledge();
         for key in 0..3 {
             self.put(model, "a", key)?;
@@ -209,7 +219,9 @@ impl Life {
 
     fn create_cask(&mut self, model: &mut Model) -> Result<()> {
         model.accept(|state| state.c = Some(BTreeMap::new()));
-        self.store()?.create_cask("c", &CaskOptions::new())?;
+        // The first one is ordered; of those that follow a drop, every other one.
+        let ordered = self.cask_drops.is_multiple_of(2);
+        self.store()?.create_cask("c", &CaskOptions::new().ordered(ordered))?;
         model.acknowledge();
         Ok(())
     }
@@ -230,6 +242,43 @@ impl Life {
             map(state, "c").remove(&key);
         });
         table.write_delete(cask_key(key)).map(drop).inspect_err(|_| model.refuse())
+    }
+
+    /// Key 2, and all others but 0 and 1 whose lowest byte is not high: slots of many pages.
+    fn range_delete(&mut self, model: &mut Model) -> Result<()> {
+        let table = self.store()?.open_table("b")?;
+        let (from, to) = ([2], [200]);
+        model.accept(|state| {
+            map(state, "b").retain(|key, _| {
+                let bytes = key.to_le_bytes();
+                bytes[..5] < from[..] || bytes[..5] >= to[..]
+            });
+        });
+        self.removed(table.delete_range_with(from..to, &durable()), model)
+    }
+
+    /// All keys whose text begins with a 1: key 1, and those of large values.
+    fn cask_range_delete(&mut self, model: &mut Model) -> Result<()> {
+        let table = self.store()?.open_cask("c")?;
+        if !table.info().ordered {
+            return Ok(());
+        }
+        model.accept(|state| {
+            map(state, "c").retain(|key, _| !cask_key(*key).starts_with(b"1"));
+        });
+        self.removed(table.delete_range_with("1".."2", &durable()), model)
+    }
+
+    fn removed(&self, removed: Result<u64>, model: &mut Model) -> Result<()> {
+        match removed {
+            Ok(_) => model.acknowledge(),
+            Err(error) if error.is_out_of_resources() => {
+                model.refuse();
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// A value of key 1 that vanishes, or would have. Verdicts are made when its time has come, so that the model never sees it.
@@ -292,8 +341,7 @@ impl Life {
     }
 
     fn commit(&self, batch: slotcask::Batch, model: &mut Model) -> Result<()> {
-        let options = WriteOptions::new().durability(Durability::Sync);
-        match batch.commit_with(&options) {
+        match batch.commit_with(&durable()) {
             Ok(()) => model.acknowledge(),
             // Refused before it was accepted. After a poisoning it is unknown.
             Err(error) if error.is_out_of_resources() => {
@@ -308,6 +356,7 @@ impl Life {
     fn cask_drop(&mut self, model: &mut Model) -> Result<()> {
         model.accept(|state| state.c = None);
         self.store()?.drop_table("c")?;
+        self.cask_drops += 1;
         model.acknowledge();
         self.create_cask(model)?;
         self.cask_put(model, 2)
@@ -329,6 +378,8 @@ impl Life {
                 self.put(model, "b", 1)
             }
             Op::Delete => self.delete(model, "b", 2).and_then(|()| self.delete(model, "a", 0)),
+            Op::RangeDelete => self.range_delete(model),
+            Op::CaskRangeDelete => self.cask_range_delete(model),
             Op::Batch => self.batch(model, fresh),
             Op::Sync => self.sync(model),
             Op::Checkpoint => {
@@ -398,9 +449,9 @@ impl Life {
     }
 
     fn reopen(&mut self) -> Result<()> {
-        let (next, clock) = (self.next, self.clock.clone());
+        let (next, drops, clock) = (self.next, self.cask_drops, self.clock.clone());
         *self = Self::open_at(&self.disk.clone(), self.protected, next, clock)?;
-        self.next = next;
+        (self.next, self.cask_drops) = (next, drops);
         Ok(())
     }
 
@@ -478,7 +529,7 @@ impl Life {
         self.store()?.drop_table("b")?;
         model.acknowledge();
         model.accept(|state| state.b = Some(BTreeMap::new()));
-        self.store()?.create_table("b", TableOptions::fixed(5, B_VALUE))?;
+        self.store()?.create_table("b", TableOptions::fixed(5, B_VALUE).ordered(true))?;
         model.acknowledge();
         self.put(model, "b", 5)
     }
@@ -521,6 +572,10 @@ impl Expiring {
             Self::Cask(table) => table.persist(cask_key(1)).map(drop),
         }
     }
+}
+
+fn durable() -> WriteOptions {
+    WriteOptions::new().durability(Durability::Sync)
 }
 
 fn map<'a>(state: &'a mut State, name: &str) -> &'a mut BTreeMap<u64, u64> {

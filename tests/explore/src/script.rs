@@ -15,14 +15,14 @@ pub struct Script {
 }
 
 /// Scripts that are all strings up to length 3.
-pub const EXHAUSTIVE: u64 = 1 + 10 + 100 + 1000;
+pub const EXHAUSTIVE: u64 = 1 + 11 + 121 + 1331;
 
 /// Strings that lead to places where the others come late: what follows a recovery that wrote records again, and what vanishes from a
 /// data file while an older one knows its key.
-pub const DIRECTED: [&[Op]; 6] = {
+pub const DIRECTED: [&[Op]; 9] = {
     use Op::{
-        CaskClear, CaskExpire, CaskOverwrite, CaskPut, Checkpoint, Kill, Merge, Put, Rotate, Seal,
-        Sync,
+        CaskClear, CaskExpire, CaskFill, CaskOverwrite, CaskPut, CaskRangeDelete, Checkpoint, Grow,
+        Kill, Merge, Put, RangeDelete, Rotate, Seal, Sync,
     };
     [
         &[CaskPut, Sync, Kill, Seal, Seal, Kill],
@@ -31,6 +31,9 @@ pub const DIRECTED: [&[Op]; 6] = {
         &[Seal, CaskOverwrite, CaskExpire, Rotate, Put, Checkpoint, Checkpoint, Merge, Kill],
         &[Seal, CaskClear, CaskPut, Sync, Kill, Seal, Merge],
         &[CaskPut, Seal, Kill, CaskOverwrite, Seal, Kill, Merge],
+        &[CaskPut, Seal, CaskRangeDelete, CaskOverwrite, Kill, Seal, Merge, Kill],
+        &[CaskFill, Seal, CaskOverwrite, Seal, CaskRangeDelete, Seal, CaskPut, Merge, Kill],
+        &[Grow, Checkpoint, RangeDelete, Put, Checkpoint, Kill, RangeDelete, Sync, Kill],
     ]
 };
 

@@ -1,0 +1,226 @@
+//! Range deletes: one record a shard, which names what it removed.
+
+use crate::cask::{CaskTable, place, reserve};
+use crate::error::{Error, Result};
+use crate::options::WriteOptions;
+use crate::ordered::range::prefix_end;
+use crate::ordered::tables::OrderedTable;
+use crate::shard::ShardState;
+use crate::store::StoreInner;
+use crate::table::Table;
+use crate::write::Obstacle;
+use slotcask_cask::KeyHash;
+use slotcask_fixed::SlotMeta;
+use slotcask_format::range_delete::{KeyMark, RangeDelete, Removed};
+use slotcask_format::record::{KEY_LEN_MAX, RecordKind, SLOT_NONE, VALUE_LEN_MAX, record_size};
+use slotcask_format::slot::SlotKind;
+use slotcask_log::{Append, Guard, Urgency};
+use slotcask_ordered::{Chunk, Direction, Order};
+use std::ops::{Bound, RangeBounds};
+use zerocopy::little_endian::U32;
+
+/// A range as the log writes it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RangeOf {
+    /// The first key of it.
+    from: Vec<u8>,
+    /// The first key behind it.
+    to: Option<Vec<u8>>,
+}
+
+impl RangeOf {
+    pub(crate) fn new<K: AsRef<[u8]>>(table: &str, bounds: impl RangeBounds<K>) -> Result<Self> {
+        // No key lies between one and the same with a zero behind it.
+        let behind = |key: &K| [key.as_ref(), &[0]].concat();
+        let from = match bounds.start_bound() {
+            Bound::Unbounded => Vec::new(),
+            Bound::Included(key) => key.as_ref().to_vec(),
+            Bound::Excluded(key) => behind(key),
+        };
+        let to = match bounds.end_bound() {
+            Bound::Unbounded => None,
+            Bound::Included(key) => Some(behind(key)),
+            Bound::Excluded(key) => Some(key.as_ref().to_vec()),
+        };
+        Self { from, to }.checked(table)
+    }
+
+    pub(crate) fn prefix(table: &str, prefix: &[u8]) -> Result<Self> {
+        Self { from: prefix.to_vec(), to: prefix_end(prefix) }.checked(table)
+    }
+
+    fn checked(self, table: &str) -> Result<Self> {
+        let found = self.from.len().max(self.to.as_ref().map_or(0, Vec::len));
+        if found <= KEY_LEN_MAX {
+            return Ok(self);
+        }
+        Err(Error::KeyTooLong { table: table.to_owned(), max: KEY_LEN_MAX, found })
+    }
+
+    fn end(&self) -> Option<&[u8]> {
+        self.to.as_deref()
+    }
+
+    /// The keys of the range on a shard, or `None` when they are more than `max`.
+    fn keys(&self, order: &Order, max: usize) -> Option<Chunk> {
+        let mut chunk = order.chunk();
+        let to = self.end().map_or(Bound::Unbounded, Bound::Excluded);
+        let from = Bound::Included(self.from.as_slice());
+        order.read(from, to, Direction::Ascending, max + 1, &mut chunk);
+        (chunk.len() <= max).then_some(chunk)
+    }
+
+    /// Most keys that a record can name.
+    fn count_max(&self, store: &StoreInner, is_cask: bool) -> usize {
+        let end_len = self.end().map_or(0, <[u8]>::len);
+        let empty = RangeDelete::size(end_len, 0, is_cask);
+        let each = RangeDelete::size(end_len, 1, is_cask) - empty;
+        let room = store.batch_len_max.saturating_sub(record_size(0, self.from.len(), empty) + 8);
+        room.min(VALUE_LEN_MAX - empty) / each
+    }
+
+    fn append(&self, guard: &mut Guard<'_, ShardState>, table: u32, value: &[u8]) -> u64 {
+        guard.append(Append {
+            table,
+            slot: SLOT_NONE,
+            kind: RecordKind::RangeDelete,
+            flags: 0,
+            extension: &[],
+            key: &self.from,
+            value,
+        })
+    }
+}
+
+/// A table whose ranges can be deleted.
+pub(crate) trait DeleteRange: OrderedTable {
+    fn store(&self) -> &StoreInner;
+    /// Removes the range from a shard under its lock; gives the sequence that has to be durable, and the number of keys.
+    fn delete_locked(
+        &self,
+        guard: &mut Guard<'_, ShardState>,
+        shard: usize,
+        range: &RangeOf,
+    ) -> std::result::Result<(u64, u64), Obstacle>;
+}
+
+pub(crate) fn delete_range<T: DeleteRange>(
+    table: &T,
+    range: &RangeOf,
+    options: &WriteOptions,
+) -> Result<u64> {
+    let sources = table.sources()?;
+    let store = table.store();
+    store.check_writable("delete a range")?;
+    let deadline = options.timeout.map(|timeout| store.env.clock.monotonic() + timeout);
+    let mut removed = 0;
+    let mut sequences = Vec::with_capacity(sources.len());
+    for (number, _) in sources {
+        let shard = &store.shards[number];
+        let (sequence, count) = loop {
+            let outcome = {
+                let mut guard = shard.lock();
+                table.delete_locked(&mut guard, number, range)
+            };
+            match outcome {
+                Ok(done) => break done,
+                Err(obstacle) => store.overcome(shard, obstacle, deadline)?,
+            }
+        };
+        removed += count;
+        sequences.push((number, sequence));
+    }
+    for (shard, sequence) in sequences {
+        store.finish(shard, sequence, options, deadline)?;
+    }
+    Ok(removed)
+}
+
+impl DeleteRange for Table {
+    fn store(&self) -> &StoreInner {
+        &self.store
+    }
+
+    fn delete_locked(
+        &self,
+        guard: &mut Guard<'_, ShardState>,
+        shard: usize,
+        range: &RangeOf,
+    ) -> std::result::Result<(u64, u64), Obstacle> {
+        let table = self.table_of(guard)?;
+        let order = table.order().expect("the table is ordered").clone();
+        let max = range.count_max(&self.store, false);
+        let found = range.keys(&order, max).ok_or_else(|| too_large(self.name(), shard, max))?;
+        if found.is_empty() {
+            return Ok((guard.last_sequence(), 0));
+        }
+        let mut slots: Vec<U32> = found.slots.iter().map(|slot| U32::new(*slot)).collect();
+        slots.sort_unstable_by_key(|slot| slot.get());
+        let removed = Removed::Slots(&slots);
+        let value = RangeDelete { end: range.end(), removed }.encode();
+        // Deletes give space back: they may use the last segment.
+        self.reserve(guard, record_size(0, range.from.len(), value.len()), Urgency::Reserve)?;
+        let sequence = range.append(guard, self.shared.id, &value);
+        let meta =
+            SlotMeta { sequence, epoch: guard.epoch(), kind: SlotKind::Tombstone, deadline_ms: 0 };
+        let state = guard.state();
+        state.counters.deletes += found.len() as u64;
+        let table = state.table(self.shared.id).expect("the table was there under this lock");
+        for (key, slot) in found.keys.iter().zip(&found.slots) {
+            table.delete(self.route(key).hash, *slot, meta);
+        }
+        Ok((sequence, found.len() as u64))
+    }
+}
+
+impl DeleteRange for CaskTable {
+    fn store(&self) -> &StoreInner {
+        &self.store
+    }
+
+    fn delete_locked(
+        &self,
+        guard: &mut Guard<'_, ShardState>,
+        shard: usize,
+        range: &RangeOf,
+    ) -> std::result::Result<(u64, u64), Obstacle> {
+        self.check_locked(guard)?;
+        let keydir = self.keydir(shard);
+        let order = keydir.order().expect("the table is ordered");
+        let max = range.count_max(&self.store, true);
+        let found = range.keys(order, max).ok_or_else(|| too_large(self.name(), shard, max))?;
+        if found.is_empty() {
+            return Ok((guard.last_sequence(), 0));
+        }
+        let seed = self.store.hash_seed;
+        let mut hashes: Vec<KeyHash> =
+            found.keys.iter().map(|key| KeyHash::of(seed, key)).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        let marks: Vec<KeyMark> = hashes.iter().map(|hash| hash.mark()).collect();
+        let removed = Removed::Keys(&marks);
+        let value = RangeDelete { end: range.end(), removed }.encode();
+        let size = record_size(0, range.from.len(), value.len());
+        // Deletes give space back: they may use the last segment.
+        reserve(guard, size, Urgency::Reserve)?;
+        let at = place(guard, size)?;
+        let sequence = range.append(guard, self.shared.id, &value);
+        let state = guard.state();
+        state.counters.deletes += found.len() as u64;
+        state.usage.tombstone(at);
+        for hash in hashes {
+            if let Some(old) = keydir.remove(hash) {
+                state.usage.dead(old);
+            }
+        }
+        for key in found.keys.iter() {
+            order.remove(key);
+        }
+        Ok((sequence, found.len() as u64))
+    }
+}
+
+#[cold]
+fn too_large(table: &str, shard: usize, max: usize) -> Obstacle {
+    Obstacle::Error(Error::RangeTooLarge { table: table.to_owned(), shard: shard as u32, max })
+}

@@ -1,0 +1,166 @@
+//! Scans of a range of keys.
+
+use crate::error::Result;
+use crate::ordered::cursor::{Cursor, Hit};
+use crate::ordered::tables::OrderedTable;
+use std::ops::{Bound, RangeBounds};
+
+/// A key and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// The pairs of an ordered table whose keys lie in a range, in the order of the bytes of the keys.
+///
+/// Weakly consistent: each pair was there at some moment of the scan; what is put or deleted meanwhile may or may not show; no key
+/// comes twice. No lock is held between two calls. Values that have vanished do not show.
+#[derive(Debug)]
+pub struct Range<T> {
+    table: T,
+    cursor: Cursor,
+    /// Room for the key that stands in a slot.
+    found: Vec<u8>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+/// The keys of a range, without reading values; see [`Range::keys`].
+#[derive(Debug)]
+pub struct Keys<T> {
+    range: Range<T>,
+}
+
+/// Some pairs of a range, and where to go on; see [`Range::page`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The pairs, in the order of the scan.
+    pub pairs: Vec<Pair>,
+    /// Where the next page begins, for [`Range::after`]: the last key of this one. `None` when the range has no more.
+    pub next: Option<Vec<u8>>,
+}
+
+impl<T: OrderedTable> Range<T> {
+    pub(crate) fn new<K: AsRef<[u8]>>(table: &T, bounds: impl RangeBounds<K>) -> Result<Self> {
+        let owned = |bound: Bound<&K>| bound.map(|key| key.as_ref().to_vec());
+        let (from, to) = (owned(bounds.start_bound()), owned(bounds.end_bound()));
+        let cursor = Cursor::new(table.sources()?, from, to);
+        let (found, key, value) = Default::default();
+        Ok(Self { table: table.clone(), cursor, found, key, value })
+    }
+
+    pub(crate) fn of_prefix(table: &T, prefix: &[u8]) -> Result<Self> {
+        let end = prefix_end(prefix).map_or(Bound::Unbounded, Bound::Excluded);
+        Self::new::<Vec<u8>>(table, (Bound::Included(prefix.to_vec()), end))
+    }
+
+    /// From the other end: the highest key first.
+    #[must_use]
+    pub fn descending(mut self) -> Self {
+        self.cursor.turn();
+        self
+    }
+
+    /// Behind `key`, in the direction of the scan; so say the direction first. The key need not be there.
+    #[must_use]
+    pub fn after(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.cursor.skip_to(key.as_ref());
+        self
+    }
+
+    /// The keys only. Of fixed tables no slot is read, unless they have room for deadlines; of cask tables nothing is read
+    /// but where a value may have vanished.
+    #[must_use]
+    pub fn keys(self) -> Keys<T> {
+        Keys { range: self }
+    }
+
+    /// The next `limit` pairs, and where the page behind them begins: a position that writes do not disturb, and that outlives
+    /// the store's handle.
+    ///
+    /// # Errors
+    /// As [`crate::Table::get`] and [`crate::CaskTable::get`].
+    pub fn page(mut self, limit: usize) -> Result<Page> {
+        let mut pairs = Vec::new();
+        while pairs.len() < limit {
+            match self.next_ref()? {
+                Some((key, value)) => pairs.push((key.to_vec(), value.to_vec())),
+                None => return Ok(Page { pairs, next: None }),
+            }
+        }
+        let next = pairs.last().map(|(key, _)| key.clone());
+        Ok(Page { pairs, next })
+    }
+
+    /// The next pair, lent: no allocation for each.
+    ///
+    /// # Errors
+    /// As [`crate::Table::get`] and [`crate::CaskTable::get`].
+    pub fn next_ref(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        Ok(self.advance(true)?.then_some((self.key.as_slice(), self.value.as_slice())))
+    }
+
+    fn advance(&mut self, with_value: bool) -> Result<bool> {
+        self.table.check_readable()?;
+        while let Some(hit) = self.cursor.next() {
+            let value = with_value.then_some(&mut self.value);
+            if self.table.fetch(hit, &mut self.found, value)? {
+                let Hit { key, .. } = hit;
+                self.key.clear();
+                self.key.extend_from_slice(key);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl<T: OrderedTable> Iterator for Range<T> {
+    type Item = Result<Pair>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.next_ref() {
+            Ok(pair) => pair.map(|(key, value)| Ok((key.to_vec(), value.to_vec()))),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl<T: OrderedTable> Keys<T> {
+    /// The next key, lent: no allocation for each.
+    ///
+    /// # Errors
+    /// As [`Range::next_ref`].
+    pub fn next_ref(&mut self) -> Result<Option<&[u8]>> {
+        Ok(self.range.advance(false)?.then_some(self.range.key.as_slice()))
+    }
+}
+
+impl<T: OrderedTable> Iterator for Keys<T> {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.next_ref() {
+            Ok(key) => key.map(|key| Ok(key.to_vec())),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// The first key behind all that begin with `prefix`; `None` when there is none.
+pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+    let kept = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
+    let mut end = prefix[..=kept].to_vec();
+    end[kept] += 1;
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_the_next_one() {
+        assert_eq!(prefix_end(b"ab").as_deref(), Some(&b"ac"[..]));
+        assert_eq!(prefix_end(b"a\xff\xff").as_deref(), Some(&b"b"[..]));
+        assert_eq!(prefix_end(b"\xff\xff"), None);
+        assert_eq!(prefix_end(b""), None);
+    }
+}
