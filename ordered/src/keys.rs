@@ -138,6 +138,8 @@ impl Keys {
     /// Appends all keys of `other`.
     pub(crate) fn append(&mut self, other: &Self) {
         let start = self.bytes.len() as u32;
+        grow(&mut self.bytes, other.bytes.len());
+        grow(&mut self.ends, other.ends.len());
         self.bytes.extend_from_slice(&other.bytes);
         self.ends.extend(other.ends.iter().map(|end| start + end));
     }
@@ -180,9 +182,9 @@ pub(crate) fn grow<T>(items: &mut Vec<T>, count: usize) {
     }
 }
 
-/// Gives memory back when a third of it is unused.
+/// Gives memory back when a fifth of it is unused.
 pub(crate) fn shrink<T>(items: &mut Vec<T>) {
-    if items.capacity() > items.len() + items.len() / 2 + 16 {
+    if items.capacity() > items.len() + items.len() / 4 + 8 {
         items.shrink_to(items.len() + items.len() / 8);
     }
 }

@@ -49,8 +49,8 @@ impl Leaf {
 
     /// True when the two are one leaf better.
     pub(crate) fn is_to_join(&self, other: &Self) -> bool {
-        self.len() + other.len() <= LEAF_KEYS_MAX * 3 / 4
-            && self.keys.bytes_len() + other.keys.bytes_len() <= LEAF_BYTES_MAX * 3 / 4
+        self.len() + other.len() <= LEAF_KEYS_MAX * 7 / 8
+            && self.keys.bytes_len() + other.keys.bytes_len() <= LEAF_BYTES_MAX * 7 / 8
     }
 
     pub(crate) fn insert(&mut self, at: usize, key: &[u8], slot: Option<u32>, mark: bool) {
@@ -100,6 +100,7 @@ impl Leaf {
             self.marks |= right.marks << self.len();
         }
         self.keys.append(&right.keys);
+        grow(&mut self.slots, right.slots.len());
         self.slots.extend_from_slice(&right.slots);
     }
 

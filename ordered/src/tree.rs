@@ -6,7 +6,7 @@
 //!  3. The child left of a separator holds keys less than it, the child right of it the others.
 //!  4. All leaves are equally deep.
 
-use crate::keys::{Keys, separator};
+use crate::keys::{Keys, grow, separator};
 use crate::leaf::{Leaf, NONE};
 
 /// Most children of an inner node.
@@ -150,6 +150,7 @@ impl Tree {
                 number
             }
             None => {
+                grow(&mut self.leaves, 1);
                 self.leaves.push(leaf);
                 (self.leaves.len() - 1) as u32
             }

@@ -47,7 +47,9 @@ pub fn decode(name: &str, bytes: &[u8]) -> Result<String, Reason> {
         "manifest_state" | "manifest_data" => show(ManifestState::decode(bytes)),
         "hint" => show(decode_hint(&HINT, bytes)),
         "compressed_value" => show(compressed::split(bytes)),
-        "schema" | "cask_schema" | "compressed_schema" => show(TableSchema::decode(bytes)),
+        "schema" | "cask_schema" | "compressed_schema" | "ordered_schema" => {
+            show(TableSchema::decode(bytes))
+        }
         "ddl" => show(Ddl::decode(bytes)),
         "slot_file_header" => slot_file(SLOT_FILE_MAGIC, bytes),
         "map_file_header" => slot_file(MAP_FILE_MAGIC, bytes),
@@ -170,7 +172,7 @@ pub fn seal(name: &str, bytes: &mut [u8]) {
             header(seed, &mut bytes[..HintHeader::SIZE]);
         }
         // The record around it has the checksum.
-        "compressed_value" => {}
+        "compressed_value" | "range_delete" | "range_delete_slots" => {}
         name => panic!("no checksum in {name}"),
     }
 }
