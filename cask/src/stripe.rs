@@ -18,15 +18,19 @@ struct Entry {
 
 /// Entries for each 8 homes before the stripe grows.
 const FULL: usize = 7;
-/// Homes are multiplied by five quarters then.
-const GROWTH: (usize, usize) = (5, 4);
+/// Homes are multiplied by nine eighths then: what is left free costs memory for good, entries moved cost time once.
+const GROWTH: (usize, usize) = (9, 8);
 const HOMES_MIN: usize = 8;
 /// Places behind the last home.
 const SLACK: usize = 16;
+/// Entries of a chunk, 2 KiB. Stripes of one table grow at the same time, each by chunks: nothing is freed that is too small for what
+/// comes next, as it would be if each were one array.
+const CHUNK: usize = 128;
 
 #[derive(Debug, Default)]
 pub(crate) struct Stripe {
-    entries: Vec<Entry>,
+    /// All of [`CHUNK`] entries, but for the first of a stripe that has no other.
+    chunks: Vec<Box<[Entry]>>,
     homes: usize,
     len: usize,
 }
@@ -37,18 +41,36 @@ impl Stripe {
         home(stored, self.homes)
     }
 
+    #[inline]
+    fn entry(&self, at: usize) -> Option<&Entry> {
+        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+    }
+
+    #[inline]
+    fn entry_mut(&mut self, at: usize) -> &mut Entry {
+        &mut self.chunks[at / CHUNK][at % CHUNK]
+    }
+
+    fn places_count(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.len()).sum()
+    }
+
     /// Where `stored` stands, or where it would have to be inserted.
     #[inline]
     fn search(&self, stored: u64) -> Result<usize, usize> {
         let mut at = self.home(stored);
-        while let Some(entry) = self.entries.get(at) {
-            if entry.place == 0 || entry.stored > stored {
-                return Err(at);
+        let (mut chunk, mut within) = (at / CHUNK, at % CHUNK);
+        while let Some(entries) = self.chunks.get(chunk) {
+            for entry in entries.get(within..).unwrap_or_default() {
+                if entry.place == 0 || entry.stored > stored {
+                    return Err(at);
+                }
+                if entry.stored == stored {
+                    return Ok(at);
+                }
+                at += 1;
             }
-            if entry.stored == stored {
-                return Ok(at);
-            }
-            at += 1;
+            (chunk, within) = (chunk + 1, 0);
         }
         Err(at)
     }
@@ -56,14 +78,14 @@ impl Stripe {
     #[inline]
     pub(crate) fn get(&self, stored: u64) -> Option<Location> {
         let at = self.search(stored).ok()?;
-        Location::from_bits(self.entries[at].place)
+        Location::from_bits(self.entry(at)?.place)
     }
 
     /// Points to `to`; gives what was pointed to before.
     pub(crate) fn put(&mut self, stored: u64, to: Location) -> Option<Location> {
         match self.search(stored) {
             Ok(at) => {
-                let old = std::mem::replace(&mut self.entries[at].place, to.bits());
+                let old = std::mem::replace(&mut self.entry_mut(at).place, to.bits());
                 Location::from_bits(old)
             }
             Err(at) => {
@@ -75,75 +97,115 @@ impl Stripe {
 
     fn insert(&mut self, mut at: usize, entry: Entry) {
         if (self.len + 1) * 8 > self.homes * FULL {
-            let (times, over) = GROWTH;
-            self.rebuild((self.homes * times / over).max(self.homes + HOMES_MIN));
+            self.grow();
             at = self.search(entry.stored).unwrap_or_else(|at| at);
         }
-        let mut empty = at;
-        while self.entries.get(empty).is_some_and(|entry| entry.place != 0) {
-            empty += 1;
+        // What stands from there on moves by one, up to the first empty place.
+        let mut carried = entry;
+        loop {
+            if at == self.places_count() {
+                self.extend_to(at + 1);
+            }
+            let here = self.entry_mut(at);
+            std::mem::swap(here, &mut carried);
+            if carried.place == 0 {
+                break;
+            }
+            at += 1;
         }
-        if empty == self.entries.len() {
-            self.entries.push(Entry::default());
-        }
-        self.entries.copy_within(at..empty, at + 1);
-        self.entries[at] = entry;
         self.len += 1;
     }
 
     pub(crate) fn remove(&mut self, stored: u64) -> Option<Location> {
-        let at = self.search(stored).ok()?;
-        let old = self.entries[at].place;
-        let mut end = at + 1;
-        while self
-            .entries
-            .get(end)
-            .is_some_and(|entry| entry.place != 0 && self.home(entry.stored) < end)
+        let mut at = self.search(stored).ok()?;
+        let old = self.entry(at)?.place;
+        // What stands behind it, away from its home, moves back by one.
+        while let Some(next) = self.entry(at + 1).copied()
+            && next.place != 0
+            && self.home(next.stored) <= at
         {
-            end += 1;
+            *self.entry_mut(at) = next;
+            at += 1;
         }
-        self.entries.copy_within(at + 1..end, at);
-        self.entries[end - 1] = Entry::default();
+        *self.entry_mut(at) = Entry::default();
         self.len -= 1;
         Location::from_bits(old)
     }
 
-    fn rebuild(&mut self, homes: usize) {
-        let old = std::mem::take(&mut self.entries);
-        let live = old.iter().filter(|entry| entry.place != 0).copied();
-        self.fill(homes, live);
+    /// Makes room for `places` entries, and for more where a chunk holds them.
+    fn extend_to(&mut self, places: usize) {
+        if places <= CHUNK && self.chunks.len() < 2 {
+            let mut entries = std::mem::take(&mut self.chunks).pop().unwrap_or_default().into_vec();
+            entries.reserve_exact(places.saturating_sub(entries.len()));
+            entries.resize(places.max(entries.len()), Entry::default());
+            self.chunks = vec![entries.into_boxed_slice()];
+            return;
+        }
+        if let [first] = &mut self.chunks[..]
+            && first.len() < CHUNK
+        {
+            let mut entries = std::mem::take(first).into_vec();
+            entries.reserve_exact(CHUNK - entries.len());
+            entries.resize(CHUNK, Entry::default());
+            *first = entries.into_boxed_slice();
+        }
+        let chunks = places.div_ceil(CHUNK);
+        self.chunks.reserve_exact(chunks.saturating_sub(self.chunks.len()));
+        while self.chunks.len() < chunks {
+            self.chunks.push(vec![Entry::default(); CHUNK].into_boxed_slice());
+        }
     }
 
-    /// Takes entries that ascend.
-    fn fill(&mut self, homes: usize, sorted: impl Iterator<Item = Entry>) {
-        self.homes = homes;
-        self.len = 0;
-        let mut entries = Vec::new();
-        entries.reserve_exact(homes + SLACK);
-        entries.resize(homes, Entry::default());
-        let mut next = 0;
-        for entry in sorted {
-            let at = home(entry.stored, homes).max(next);
-            if at >= entries.len() {
-                entries.resize(at + 1, Entry::default());
+    /// More homes, so many that whole chunks are used.
+    fn grow(&mut self) {
+        let (times, over) = GROWTH;
+        let homes = (self.homes * times / over).max(self.homes + HOMES_MIN);
+        self.spread(homes_of_whole_chunks(homes));
+    }
+
+    /// Gives all entries the places that `homes` homes ask for, in place: they are moved to the end, and from there, the first one first, to
+    /// where they belong. None overtakes another, for as many places are behind one as entries.
+    fn spread(&mut self, homes: usize) {
+        let live = self.chunks.iter().flatten().filter(|entry| entry.place != 0);
+        let behind = live.fold(0, |next, entry| home(entry.stored, homes).max(next) + 1);
+        let before = self.places_count();
+        self.extend_to(behind.max(homes + SLACK));
+        let mut from = self.places_count();
+        for at in (0..before).rev() {
+            let entry = std::mem::take(self.entry_mut(at));
+            if entry.place != 0 {
+                from -= 1;
+                *self.entry_mut(from) = entry;
             }
-            entries[at] = entry;
-            next = at + 1;
-            self.len += 1;
         }
-        self.entries = entries;
+        self.homes = homes;
+        let mut next = 0;
+        for at in from..self.places_count() {
+            let entry = std::mem::take(self.entry_mut(at));
+            next = self.home(entry.stored).max(next);
+            *self.entry_mut(next) = entry;
+            next += 1;
+        }
     }
 
     /// Replaces everything by what ascends by stored bits, each of them once.
     pub(crate) fn load(&mut self, sorted: &[(u64, Location)]) {
         debug_assert!(sorted.is_sorted_by(|a, b| a.0 < b.0));
-        let homes = (sorted.len() * 5 / 4 + 1).next_multiple_of(HOMES_MIN);
-        let entries =
-            sorted.iter().map(|(stored, place)| Entry { stored: *stored, place: place.bits() });
+        *self = Self::default();
         if sorted.is_empty() {
-            *self = Self::default();
-        } else {
-            self.fill(homes, entries);
+            return;
+        }
+        self.homes = homes_of_whole_chunks(sorted.len() * 8 / FULL + 1);
+        self.len = sorted.len();
+        self.extend_to(self.homes + SLACK);
+        let mut next = 0;
+        for (stored, place) in sorted {
+            next = self.home(*stored).max(next);
+            if next == self.places_count() {
+                self.extend_to(next + 1);
+            }
+            *self.entry_mut(next) = Entry { stored: *stored, place: place.bits() };
+            next += 1;
         }
     }
 
@@ -152,26 +214,39 @@ impl Stripe {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>()
+        self.places_count() * size_of::<Entry>()
+            + self.chunks.capacity() * size_of::<Box<[Entry]>>()
     }
 
     pub(crate) fn places(&self) -> impl Iterator<Item = (u64, Location)> + '_ {
-        self.entries
+        self.chunks
             .iter()
+            .flatten()
             .filter_map(|entry| Some((entry.stored, Location::from_bits(entry.place)?)))
     }
 
     #[cfg(test)]
     fn check(&self) {
         let mut last = None;
-        for (at, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.place != 0) {
+        let entries: Vec<Entry> = self.chunks.iter().flatten().copied().collect();
+        for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.place != 0) {
             assert!(last < Some(entry.stored), "ascending");
             last = Some(entry.stored);
             let home = self.home(entry.stored);
-            assert!(home <= at && self.entries[home..at].iter().all(|entry| entry.place != 0));
+            assert!(home <= at && entries[home..at].iter().all(|entry| entry.place != 0));
         }
+        let (all_but_first, first) = (self.chunks.iter().skip(1), self.chunks.first());
+        assert!(all_but_first.clone().all(|chunk| chunk.len() == CHUNK));
+        assert!(first.is_none_or(|first| first.len() == CHUNK || self.chunks.len() == 1));
         assert_eq!(self.places().count(), self.len);
     }
+}
+
+/// At least `homes`, and as many as fit beside [`SLACK`] in the chunks that they take.
+fn homes_of_whole_chunks(homes: usize) -> usize {
+    let places = homes + SLACK;
+    let unit = if places <= CHUNK { HOMES_MIN } else { CHUNK };
+    places.next_multiple_of(unit) - SLACK
 }
 
 #[inline]
@@ -187,6 +262,33 @@ mod tests {
 
     fn place(number: u64) -> Location {
         Location::new(1 + number, 4096, 64).expect("it fits")
+    }
+
+    #[test]
+    fn many_chunks_hold_what_was_put_and_little_more() {
+        let mut stripe = Stripe::default();
+        let mut model = BTreeMap::new();
+        let mut bits = 1_u64;
+        for number in 0..20_000 {
+            // Half of them crowd at the end, behind all homes.
+            bits = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (bits >> 29);
+            let stored = if number % 2 == 0 { bits } else { bits | 0xffff_ffff_ff00_0000 };
+            assert_eq!(stripe.put(stored, place(number)), model.insert(stored, place(number)));
+            if number % 3 == 0 {
+                let (gone, _) = model.pop_first().unwrap();
+                assert!(stripe.remove(gone).is_some());
+            }
+        }
+        stripe.check();
+        assert_eq!(stripe.places().collect::<Vec<_>>(), model.into_iter().collect::<Vec<_>>());
+
+        let mut even = Stripe::default();
+        for number in 0..3_000_u64 {
+            even.put(number.wrapping_mul(0x9e37_79b9_7f4a_7c15), place(number));
+            let most = (number as usize + 1) * 22 + 3 * CHUNK * size_of::<Entry>();
+            assert!(even.memory_bytes() <= most, "{} of {most} at {number}", even.memory_bytes());
+        }
+        even.check();
     }
 
     proptest! {
@@ -208,6 +310,7 @@ mod tests {
             let all: Vec<_> = model.into_iter().collect();
             prop_assert_eq!(stripe.places().collect::<Vec<_>>(), all.clone());
             let mut loaded = Stripe::default();
+            loaded.put(7, place(7));
             loaded.load(&all);
             loaded.check();
             prop_assert_eq!(loaded.places().collect::<Vec<_>>(), all);
