@@ -58,6 +58,7 @@ impl<'a> Slot<'a> {
     ///
     /// # Safety
     /// The arena has such a slot.
+    #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) unsafe fn new_unchecked(
         arena: &'a [AtomicU64],
