@@ -165,5 +165,5 @@ pub fn read_record(file: &dyn File, at: Location, seed: Seed) -> Result<CachedRe
     if found.kind != RecordKind::Put {
         return Err(corrupt(&format!("a record of kind {:?} instead of a value", found.kind)));
     }
-    CachedRecord::of(&found).map_err(|reason| corrupt(&reason))
+    CachedRecord::of(&found, &buf[skip..]).map_err(|reason| corrupt(&reason))
 }

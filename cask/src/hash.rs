@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// Stripes of a keydir, and what the first bits of a hash choose among.
 pub(crate) const STRIPES: usize = 1 << STRIPE_BITS;
-const STRIPE_BITS: u32 = 10;
+pub(crate) const STRIPE_BITS: u32 = 10;
 const _: () = assert!(STRIPES == slotcask_format::hint::HINT_STRIPES as usize);
 
 /// 74 bits of the hash of a key: those that a keydir tells keys apart by. The seed is the store's secret, so that nobody can

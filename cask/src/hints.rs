@@ -3,8 +3,9 @@
 use crate::CaskIdent;
 use crate::data::{Frames, walk};
 use crate::error::{CaskError, Result};
-use crate::hash::KeyHash;
+use crate::hash::{KeyHash, STRIPE_BITS};
 use crate::location::Location;
+use crate::sorting::Sorting;
 use slotcask_format::file_name::{ShardFile, TEMPORARY};
 use slotcask_format::hint::{HintEntry, HintIdent, HintTables, decode_hint, encode_hint};
 use slotcask_format::manifest::{DataFileState, DataOrigin};
@@ -179,12 +180,15 @@ impl Listing {
             size,
         })?;
         let corrupt = |reason| CaskError::corrupt(std::path::Path::new(""), offset, reason);
-        let hashes: Vec<KeyHash> = match record.kind {
-            RecordKind::Put | RecordKind::Delete | RecordKind::Expire => {
-                vec![KeyHash::of(hash_seed, record.key)]
-            }
+        let one = [KeyHash::of(hash_seed, record.key)];
+        let many: Vec<KeyHash>;
+        let hashes = match record.kind {
+            RecordKind::Put | RecordKind::Delete | RecordKind::Expire => &one[..],
             RecordKind::RangeDelete => match KeyHash::removed_by(record).map_err(corrupt)? {
-                Some(removed) => removed.collect(),
+                Some(removed) => {
+                    many = removed.collect();
+                    &many
+                }
                 None => return Ok(()),
             },
             _ => return Ok(()),
@@ -215,10 +219,16 @@ impl Listing {
             self.state.sequence_min = 0;
             self.state.epoch_min = 0;
         }
-        let mut tables: HintTables = self.tables.into_iter().collect();
-        for (_, entries) in &mut tables {
-            entries.sort_unstable_by_key(HintEntry::rank);
-        }
-        (self.state, tables)
+        let mut sorting = Sorting::default();
+        let bits = |entry: &HintEntry| {
+            u64::from(entry.stripe.get()) << (u64::BITS - STRIPE_BITS)
+                | entry.stored.get() >> STRIPE_BITS
+        };
+        let sorted = self.tables.into_iter().map(|(table, entries)| {
+            let mut ranked = Vec::new();
+            sorting.sort(&entries, &mut ranked, bits, HintEntry::rank);
+            (table, ranked)
+        });
+        (self.state, sorted.collect())
     }
 }

@@ -18,6 +18,7 @@ mod load;
 mod location;
 mod merge;
 mod record;
+mod sorting;
 mod stripe;
 mod writer;
 

@@ -7,6 +7,7 @@ use crate::hash::{KeyHash, STRIPES};
 use crate::hints::{open_data, read_hint, rebuild_hint};
 use crate::keydir::Keydir;
 use crate::location::Location;
+use crate::sorting::Sorting;
 use slotcask_format::hint::{HintEntry, HintTables};
 use slotcask_format::manifest::DataFileState;
 use slotcask_format::mutants;
@@ -91,6 +92,8 @@ pub fn load(
 ) -> Result<Loaded> {
     let mut loaded = Loaded::default();
     let mut hints: Vec<(u64, HintTables)> = Vec::with_capacity(data.len());
+    let mut figures: Vec<FileFigures> = Vec::with_capacity(data.len());
+    let mut files = Vec::with_capacity(data.len());
     for state in data {
         let file = open_data(env, ident, state)?;
         // What history had voided when the file was made is not in its hint; a later epoch may have voided more.
@@ -112,22 +115,25 @@ pub fn load(
         };
         loaded.records += state.records;
         loaded.sequence_max = loaded.sequence_max.max(state.sequence_max);
-        let figures = FileFigures::of(state.generation, &hint);
-        loaded.files.insert(state.generation, (file, figures));
+        figures.push(FileFigures::of(state.generation, &hint));
+        files.push(file);
         hints.push((state.generation, hint));
     }
     for (table, known) in tables {
         let keydir = Keydir::new(known.ordered);
-        let runs: Vec<(u64, &[HintEntry])> = hints
+        let runs: Vec<Run<'_>> = hints
             .iter()
-            .filter_map(|(generation, hint)| {
+            .enumerate()
+            .filter_map(|(file, (generation, hint))| {
                 let (_, entries) = hint.iter().find(|(found, _)| found == table)?;
-                Some((*generation, entries.as_slice()))
+                Some(Run { file, generation: *generation, rest: entries })
             })
             .collect();
-        load_table(&keydir, runs, known.void_until, &mut loaded);
+        load_table(&keydir, runs, known.void_until, &mut figures, &mut loaded.deadlines);
         loaded.keydirs.insert(*table, keydir);
     }
+    let files = files.into_iter().zip(figures);
+    loaded.files = data.iter().map(|state| state.generation).zip(files).collect();
     if tables.values().any(|known| known.ordered) {
         load_orders(ident, data, &hints, hash_seed, &loaded)?;
     }
@@ -138,44 +144,70 @@ fn place(generation: u64, entry: &HintEntry) -> Option<Location> {
     Location::with_code(generation, u64::from(entry.offset_8.get()) * 8, entry.size_code)
 }
 
+/// What a file lists of one table.
+struct Run<'h> {
+    /// Number of the file among those that are loaded.
+    file: usize,
+    generation: u64,
+    /// What was not gathered yet.
+    rest: &'h [HintEntry],
+}
+
+/// An entry among those of one stripe.
+#[derive(Clone, Copy)]
+struct Candidate<'h> {
+    stored: u64,
+    /// The complement of the sequence: the newest comes first.
+    age: u64,
+    run: usize,
+    entry: &'h HintEntry,
+}
+
 fn load_table(
     keydir: &Keydir,
-    mut runs: Vec<(u64, &[HintEntry])>,
+    mut runs: Vec<Run<'_>>,
     void_until: u64,
-    loaded: &mut Loaded,
+    figures: &mut [FileFigures],
+    deadlines: &mut Vec<(u64, Location)>,
 ) {
-    let mut gathered: Vec<(u64, &HintEntry, Location)> = Vec::new();
+    let mut gathered: Vec<Candidate<'_>> = Vec::new();
+    let (mut ranked, mut sorting) = (Vec::new(), Sorting::default());
     let mut sorted: Vec<(u64, Location)> = Vec::new();
     for stripe in 0..STRIPES as u16 {
         gathered.clear();
-        for (generation, rest) in &mut runs {
-            let count = rest.partition_point(|entry| entry.stripe.get() <= stripe);
-            let (here, later) = rest.split_at(count);
-            *rest = later;
-            gathered.extend(here.iter().filter_map(|entry| {
-                let at = place(*generation, entry)?;
-                (entry.sequence.get() > void_until).then_some((entry.stored.get(), entry, at))
+        for (run, listed) in runs.iter_mut().enumerate() {
+            let here = listed.rest.iter().take_while(|entry| entry.stripe.get() <= stripe);
+            let mut count = 0;
+            gathered.extend(here.inspect(|_| count += 1).map(|entry| {
+                let (stored, sequence) = (entry.stored.get(), entry.sequence.get());
+                let oldest_first = mutants::active("load_lowest_sequence");
+                let age = if oldest_first { sequence } else { !sequence };
+                Candidate { stored, age, run, entry }
             }));
+            listed.rest = &listed.rest[count..];
         }
-        if mutants::active("load_lowest_sequence") {
-            gathered.sort_unstable_by_key(|(stored, entry, _)| (*stored, entry.sequence.get()));
-        } else {
-            gathered.sort_unstable_by_key(|(stored, entry, _)| (*stored, !entry.sequence.get()));
+        if void_until > 0 {
+            gathered.retain(|candidate| candidate.entry.sequence.get() > void_until);
         }
-        gathered.dedup_by_key(|(stored, ..)| *stored);
+        let rank = |candidate: &Candidate<'_>| (candidate.stored, candidate.age);
+        sorting.sort(&gathered, &mut ranked, |candidate| candidate.stored, rank);
         sorted.clear();
-        for (stored, entry, at) in &gathered {
+        let mut last = None;
+        for candidate in &ranked {
+            if last.replace(candidate.stored) == Some(candidate.stored) {
+                continue;
+            }
+            let (entry, run) = (candidate.entry, &runs[candidate.run]);
             if entry.kind != RecordKind::Put as u8 {
                 continue;
             }
-            sorted.push((*stored, *at));
+            let Some(at) = place(run.generation, entry) else { continue };
+            sorted.push((candidate.stored, at));
             if entry.deadline_ms.get() != HintEntry::NO_DEADLINE {
-                loaded.deadlines.push((entry.deadline_ms.get(), *at));
+                deadlines.push((entry.deadline_ms.get(), at));
             }
-            if let Some((_, figures)) = loaded.files.get_mut(&at.generation()) {
-                figures.live_records += 1;
-                figures.live_bytes += at.size_max() as u64;
-            }
+            figures[run.file].live_records += 1;
+            figures[run.file].live_bytes += at.size_max() as u64;
         }
         keydir.load_stripe(stripe, &sorted);
     }

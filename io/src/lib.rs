@@ -8,6 +8,7 @@ pub mod clock;
 pub mod disk;
 pub mod entropy;
 pub mod error;
+mod heap;
 pub mod os;
 mod retry;
 pub mod sim;
@@ -17,6 +18,7 @@ pub use clock::{Clock, SystemClock};
 pub use disk::{Arrived, DirEntry, Disk, File, FileLock, OpenMode, Stat, Write};
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{IoError, IoErrorKind, Result};
+pub use heap::give_back;
 pub use os::{OsDisk, OsOptions};
 pub use sim::{SimDisk, SimOptions, sim_env};
 

@@ -7,7 +7,6 @@ use crate::write::Obstacle;
 use slotcask_cask::{CachedRecord, KeyHash, Location};
 use slotcask_format::record::{RecordKind, SLOT_NONE, record_size};
 use slotcask_log::{Append, Urgency};
-use std::sync::Arc;
 
 /// A record that could not be read is looked at again after this many milliseconds.
 const AGAIN_MS: u64 = 60_000;
@@ -57,11 +56,7 @@ impl Shard {
         Ok(Taken::All(taken))
     }
 
-    fn expire(
-        &self,
-        at: Location,
-        record: &Arc<CachedRecord>,
-    ) -> std::result::Result<(), Obstacle> {
+    fn expire(&self, at: Location, record: &CachedRecord) -> std::result::Result<(), Obstacle> {
         let hash = KeyHash::of(self.hash_seed, record.key());
         let mut guard = self.lock();
         let Some(keydir) = guard.state().casks.get(&record.table()).cloned() else {

@@ -53,7 +53,7 @@ impl CaskIter {
     ///
     /// # Errors
     /// As [`CaskTable::get`].
-    pub fn next_record(&mut self) -> Result<Option<Arc<CachedRecord>>> {
+    pub fn next_record(&mut self) -> Result<Option<CachedRecord>> {
         self.table.check_readable()?;
         crate::store::refuse_in_update()?;
         while self.shard < self.table.shared.keydirs.len() {
@@ -92,7 +92,7 @@ impl CaskIter {
     }
 
     /// The record whose key stood at `at` when the places were listed, as it is now; None when its key is gone.
-    fn record(&mut self, at: Location, stored: u64) -> Result<Option<Arc<CachedRecord>>> {
+    fn record(&mut self, at: Location, stored: u64) -> Result<Option<CachedRecord>> {
         let record = self.read(at)?;
         let store = &self.table.store;
         let hash = KeyHash::of(store.hash_seed, record.key());
@@ -112,15 +112,15 @@ impl CaskIter {
         Ok(self.table.find(route, record.key())?.map(|found| found.record))
     }
 
-    fn read(&mut self, at: Location) -> Result<Arc<CachedRecord>> {
+    fn read(&mut self, at: Location) -> Result<CachedRecord> {
         if let Some(record) = self.ahead(at) {
-            return Ok(Arc::new(record));
+            return Ok(record);
         }
         let store = &self.table.store;
         let shelf = &store.shelves[self.shard];
         let log = store.shards.get(self.shard).map(|shard| &shard.log);
         if let Some(record) = shelf.read_unflushed(log, at)? {
-            return Ok(Arc::new(record));
+            return Ok(record);
         }
         let file = &self.files[&at.generation()];
         // What follows is read along: places are visited in the order of the files.
@@ -131,12 +131,12 @@ impl CaskIter {
             file.read_at(start, &mut bytes)?;
             self.window = Some(Window { generation: at.generation(), start, bytes });
             if let Some(record) = self.ahead(at) {
-                return Ok(Arc::new(record));
+                return Ok(record);
             }
         }
         let record = slotcask_cask::read_record(&**file, at, shelf.seed)
             .map_err(|error| shelf.error(at, error))?;
-        Ok(Arc::new(record))
+        Ok(record)
     }
 
     /// A whole record in the bytes that were read ahead. Bytes that were not flushed then do not verify.
@@ -144,8 +144,9 @@ impl CaskIter {
         let window = self.window.as_ref().filter(|window| window.generation == at.generation())?;
         let skip = usize::try_from(at.offset().checked_sub(window.start)?).ok()?;
         let seed = self.table.store.shelves[self.shard].seed;
-        let (found, _) = record::decode(seed, window.bytes.get(skip..)?).ok()?;
-        (found.kind == RecordKind::Put).then(|| CachedRecord::of(&found).ok()).flatten()
+        let bytes = window.bytes.get(skip..)?;
+        let (found, _) = record::decode(seed, bytes).ok()?;
+        (found.kind == RecordKind::Put).then(|| CachedRecord::of(&found, bytes).ok()).flatten()
     }
 }
 

@@ -43,6 +43,13 @@ struct ShardView<'a> {
     done: std::cell::Cell<u64>,
 }
 
+impl Leaving {
+    /// Bytes of files that were read or listed for it.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.data.iter().map(|file| file.end).sum::<u64>() + self.merged.bytes_read
+    }
+}
+
 impl View for ShardView<'_> {
     fn location(&self, table: u32, hash: KeyHash) -> Option<Location> {
         self.keydirs.get(&table)?.0.get(hash)
@@ -264,6 +271,7 @@ impl Shard {
                     Some(to) => {
                         if keydir.relocate(moved.hash, moved.from, to) {
                             state.usage.moved(moved.from, to);
+                            self.shelf.cache.follow(moved.from, to, |record| record);
                             if let Some(deadline_ms) = moved.deadline_ms {
                                 state.expiry.add(deadline_ms, to);
                             }
@@ -395,9 +403,12 @@ impl Shard {
         figures.merge_bytes_written += merged.bytes_written;
         figures.tombstones_dropped += merged.tombstones_dropped;
         drop(figures);
+        let (read, written) = (merged.bytes_read, merged.bytes_written);
+        drop(merged);
+        slotcask_io::give_back(read);
         let elapsed = self.env.clock.monotonic().saturating_sub(started);
         metrics::histogram!("slotcask_merge_seconds").record(elapsed.as_secs_f64());
-        metrics::counter!("slotcask_merge_bytes_written_total").increment(merged.bytes_written);
+        metrics::counter!("slotcask_merge_bytes_written_total").increment(written);
         Ok(true)
     }
 }

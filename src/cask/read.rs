@@ -3,13 +3,12 @@
 use crate::cask::shared::{CaskRoute, CaskTable};
 use crate::error::{Error, Result};
 use slotcask_cask::{CachedRecord, KeyHash, Location};
-use std::sync::Arc;
 
 /// A live record of a key, and where it stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub at: Location,
-    pub record: Arc<CachedRecord>,
+    pub record: CachedRecord,
 }
 
 impl CaskTable {

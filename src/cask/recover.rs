@@ -50,6 +50,7 @@ impl CaskRedo {
             .collect();
         let loaded = slotcask_cask::load(env, ident, &manifest.data, &tables, hash_seed, history)
             .map_err(|error| Error::of_cask(error, u32::from(ident.shard)))?;
+        slotcask_io::give_back(manifest.data.iter().map(|file| file.end).sum());
         let expiry = Deadlines::new(env.clock.wall_ms());
         let mut redo = Self { hash_seed, rebuilt: loaded.rebuilt, expiry, ..Self::default() };
         for (table, keydir) in loaded.keydirs {

@@ -26,12 +26,12 @@ impl Shelf {
         &self,
         log: Option<&ShardLog<ShardState>>,
         at: Location,
-    ) -> Result<Option<Arc<CachedRecord>>> {
+    ) -> Result<Option<CachedRecord>> {
         if let Some(found) = self.cache.get(at) {
             return Ok(Some(found));
         }
         if let Some(found) = self.read_unflushed(log, at)? {
-            return Ok(Some(Arc::new(found)));
+            return Ok(Some(found));
         }
         let Some(file) = self.files.get(at.generation()) else { return Ok(None) };
         let found = slotcask_cask::read_record(&*file, at, self.seed)
@@ -41,7 +41,6 @@ impl Shelf {
                 format!("a record of sequence {}, which is not of this file", found.sequence());
             return Err(Error::corrupt(&self.path(at), at.offset(), reason));
         }
-        let found = Arc::new(found);
         self.cache.insert(at, found.clone());
         Ok(Some(found))
     }
@@ -67,7 +66,7 @@ impl Shelf {
         if found.kind != RecordKind::Put {
             return Err(corrupt(format!("a record of kind {:?} instead of a value", found.kind)));
         }
-        CachedRecord::of(&found).map_err(|reason| corrupt(reason.to_string()))
+        CachedRecord::of(&found, bytes).map_err(|reason| corrupt(reason.to_string()))
     }
 
     /// A good record that is not the one that was written there.

@@ -11,8 +11,10 @@ use crate::options::WriteOptions;
 use crate::shard::ShardState;
 use crate::ticket::Ticket;
 use crate::write::Obstacle;
-use slotcask_cask::Location;
-use slotcask_format::record::{FLAG_LZ4, RecordKind, SLOT_NONE, deadline_extension, record_size};
+use slotcask_cask::{CachedRecord, Location};
+use slotcask_format::record::{
+    FLAG_LZ4, Record, RecordKind, SLOT_NONE, deadline_extension, record_size,
+};
 use slotcask_log::{Append, Guard, Refusal, Urgency};
 use std::time::Duration;
 
@@ -20,8 +22,10 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'a> {
     key: &'a [u8],
-    /// As it is stored.
+    /// As it was given.
     value: &'a [u8],
+    /// As it is stored.
+    stored: &'a [u8],
     deadline_ms: Option<u64>,
     /// Of the record, for compression.
     flags: u8,
@@ -35,15 +39,13 @@ impl<'a> Pair<'a> {
         packed: Option<&'a [u8]>,
         deadline_ms: Option<u64>,
     ) -> Self {
-        match packed {
-            Some(value) => Self { key, value, deadline_ms, flags: FLAG_LZ4 },
-            None => Self { key, value, deadline_ms, flags: 0 },
-        }
+        let flags = if packed.is_some() { FLAG_LZ4 } else { 0 };
+        Self { key, value, stored: packed.unwrap_or(value), deadline_ms, flags }
     }
 
     pub(crate) fn size(&self) -> usize {
         let extension = if self.deadline_ms.is_some() { deadline_extension(0).len() } else { 0 };
-        record_size(extension, self.key.len(), self.value.len())
+        record_size(extension, self.key.len(), self.stored.len())
     }
 }
 
@@ -195,15 +197,11 @@ impl CaskTable {
     ) -> std::result::Result<u64, Obstacle> {
         let at = place(guard, pair.size())?;
         let deadline = pair.deadline_ms.map(deadline_extension);
-        let sequence = guard.append(Append {
-            table: self.shared.id,
-            slot: SLOT_NONE,
-            kind: RecordKind::Put,
-            flags: flags | pair.flags,
-            extension: deadline.as_ref().map_or(&[], |bytes| &bytes[..]),
-            key: pair.key,
-            value: pair.value,
-        });
+        let extension = deadline.as_ref().map_or(&[][..], |bytes| &bytes[..]);
+        let (table, slot, kind, key) = (self.shared.id, SLOT_NONE, RecordKind::Put, pair.key);
+        let flags = flags | pair.flags;
+        let sequence =
+            guard.append(Append { table, slot, kind, flags, extension, key, value: pair.stored });
         let keydir = self.keydir(route.shard);
         let old = keydir.put(route.hash, at);
         keydir.note_put(pair.key, old.is_some(), pair.deadline_ms.is_some());
@@ -212,6 +210,13 @@ impl CaskTable {
         state.usage.put(at);
         if let Some(old) = old {
             state.usage.dead(old);
+            // A value that was read is read again.
+            self.store.shelves[route.shard].cache.follow(old, at, |_| {
+                let (epoch, flags, value) = (0, 0, pair.value);
+                let record =
+                    Record { sequence, epoch, table, slot, kind, flags, extension, key, value };
+                CachedRecord::of_parts(&record)
+            });
         }
         if let Some(deadline_ms) = pair.deadline_ms {
             state.expiry.add(deadline_ms, at);

@@ -126,6 +126,9 @@ impl Shard {
         }
         guard.state().tables.iter_mut().flatten().for_each(|table| table.trim_memory());
         drop(guard);
+        let bytes = leaving.bytes();
+        drop(leaving);
+        slotcask_io::give_back(bytes);
         upkeep.checkpoints_idle =
             if upkeep.checkpoint_position == position { upkeep.checkpoints_idle + 1 } else { 0 };
         upkeep.checkpoint_position = position;
