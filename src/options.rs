@@ -46,6 +46,7 @@ pub struct Options {
     pub(crate) checkpoint_batch: usize,
     pub(crate) value_cache: u64,
     pub(crate) merge_rate: Option<u64>,
+    pub(crate) map_data: bool,
     pub(crate) scrub_rate: u64,
 }
 
@@ -79,6 +80,7 @@ impl Default for Options {
             checkpoint_batch: 1 << 20,
             value_cache: VALUE_CACHE_DEFAULT,
             merge_rate: None,
+            map_data: false,
             scrub_rate: SCRUB_RATE_DEFAULT,
         }
     }
@@ -227,6 +229,16 @@ impl Options {
     #[must_use]
     pub fn merge_rate(mut self, bytes_per_second: u64) -> Self {
         self.merge_rate = Some(bytes_per_second.max(1));
+        self
+    }
+
+    /// Has data files of cask tables read in memory (mmap), through the page cache, where they are read past it otherwise. For values that are
+    /// read more often than the value cache holds them, on a machine with memory to spare. Checksums are compared all the same; but where
+    /// the device cannot read a page of a mapped file the system ends the process (SIGBUS), where a plain read is an error. Default:
+    /// false.
+    #[must_use]
+    pub fn map_data_files(mut self, yes: bool) -> Self {
+        self.map_data = yes;
         self
     }
 

@@ -83,6 +83,8 @@ pub(crate) struct ShardOptions {
     pub background: bool,
     /// Most bytes that merges read in a second.
     pub merge_rate: Option<u64>,
+    /// Data files are mapped.
+    pub map_data: bool,
     /// Bytes that the scrub reads in a second; 0 for none.
     pub scrub_rate: u64,
 }

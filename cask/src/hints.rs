@@ -122,7 +122,10 @@ pub fn remove_data(env: &Env, ident: &CaskIdent, file: &DataFileState) -> Result
 }
 
 /// Opens a data file.
-pub(crate) fn open_data(
+///
+/// # Errors
+/// When it is not there, which is corruption; errors of the disk.
+pub fn open_data(
     env: &Env,
     ident: &CaskIdent,
     file: &DataFileState,
@@ -132,7 +135,8 @@ pub(crate) fn open_data(
         DataOrigin::Merged => ShardFile::Data(file.generation),
     };
     let path = ident.dir.join(name.name());
-    match env.disk.open(&path, OpenMode::Read) {
+    let mode = if ident.map { OpenMode::Map } else { OpenMode::Read };
+    match env.disk.open(&path, mode) {
         Ok(file) => Ok(file),
         Err(error) if error.kind == IoErrorKind::NotFound => Err(CaskError::corrupt(
             &path,

@@ -27,7 +27,7 @@ pub use compression::{HAS_LZ4, compress, decompress};
 pub use data::{Frames, Walked, read_record, walk};
 pub use error::{CaskError, Result};
 pub use hash::KeyHash;
-pub use hints::{hint_of, read_hint, rebuild_hint, remove_data, write_hint};
+pub use hints::{hint_of, open_data, read_hint, rebuild_hint, remove_data, write_hint};
 pub use keydir::Keydir;
 pub use load::{FileFigures, Loaded, TableToLoad, load};
 pub use location::{GENERATION_MAX, Location};
@@ -47,4 +47,6 @@ pub struct CaskIdent {
     pub shard: u8,
     /// Directory of the shard.
     pub dir: PathBuf,
+    /// Data files are read in memory, through the page cache.
+    pub map: bool,
 }

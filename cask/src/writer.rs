@@ -3,7 +3,7 @@
 use crate::CaskIdent;
 use crate::error::CaskError;
 use crate::error::Result;
-use crate::hints::{Listing, write_hint};
+use crate::hints::{Listing, open_data, write_hint};
 use crate::location::Location;
 use slotcask_format::file_name::{ShardFile, TEMPORARY};
 use slotcask_format::flush::{FLUSH_MAGIC, FLUSH_MERGED, FlushHeader, flush_seed};
@@ -159,7 +159,9 @@ impl<'a> DataWriter<'a> {
             // Derived: the next opening makes it anew.
             tracing::warn!(%error, "a hint could not be written");
         }
-        Ok(Output { state, hint, file: self.file })
+        let file =
+            if self.ident.map { open_data(self.env, self.ident, &state)? } else { self.file };
+        Ok(Output { state, hint, file })
     }
 
     /// Removes what was written.

@@ -18,6 +18,9 @@ use std::sync::Arc;
 pub enum OpenMode {
     /// For reading; it must be there.
     Read,
+    /// For reading through the page cache, in memory, where the disk can; it must be there, and stay as long as it is: a file that gets
+    /// shorter, or a device that fails to read, may end the process.
+    Map,
     /// For reading and writing; it must be there.
     ReadWrite,
     /// For reading and writing; it must not be there yet.

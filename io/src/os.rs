@@ -4,6 +4,7 @@ mod calls;
 mod disk;
 mod file;
 mod lock;
+mod mapping;
 mod pieces;
 mod ring;
 

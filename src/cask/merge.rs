@@ -114,7 +114,8 @@ impl Shard {
 
     fn cask_ident(&self) -> CaskIdent {
         let ident = self.log.ident();
-        CaskIdent { store: ident.store, shard: ident.shard, dir: ident.dir.clone() }
+        let (store, shard, dir) = (ident.store, ident.shard, ident.dir.clone());
+        CaskIdent { store, shard, dir, map: self.options.map_data }
     }
 
     /// Decides about the segments that the checkpoint under way takes out of the log, and writes what has to be written before
@@ -219,7 +220,14 @@ impl Shard {
         self.take_over(&leaving.merged);
         for file in leaving.data.iter().filter(|file| file.origin == DataOrigin::Sealed) {
             let sequences = file.sequence_min..=file.sequence_max;
-            self.log.files().set_sequences(file.generation, sequences);
+            self.log.files().set_sequences(file.generation, sequences.clone());
+            if !self.options.map_data {
+                continue;
+            }
+            match slotcask_cask::open_data(&self.env, &self.cask_ident(), file) {
+                Ok(mapped) => self.log.files().insert(file.generation, mapped, sequences),
+                Err(error) => tracing::warn!(%error, "a data file is read as before, not mapped"),
+            }
         }
         let mut guard = self.lock();
         for generation in &leaving.gone {

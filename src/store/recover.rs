@@ -38,6 +38,7 @@ pub(crate) struct ShardContext {
     pub torn_page_protection: bool,
     pub huge_pages: bool,
     pub checkpoint_batch: usize,
+    pub map_data: bool,
     /// Bytes of values in memory, a shard.
     pub value_cache: u64,
     pub read_only: bool,
@@ -89,7 +90,7 @@ impl ShardContext {
 
     pub(crate) fn cask_ident(&self, shard: u8) -> CaskIdent {
         let ident = self.ident(shard);
-        CaskIdent { store: ident.store, shard, dir: ident.dir }
+        CaskIdent { store: ident.store, shard, dir: ident.dir, map: self.map_data }
     }
 
     /// A record of the log was written again at another place.

@@ -49,6 +49,7 @@ pub(super) struct Shared {
 /// Names a fallback, so that it is said once.
 pub(super) const RING_FAILED: &str = "io_uring";
 const NO_DIRECT: &str = "O_DIRECT";
+pub(super) const NO_MAP: &str = "mmap";
 
 impl Shared {
     /// Records and says once that `what` is done without.
@@ -136,15 +137,19 @@ fn stat_of(metadata: &std::fs::Metadata) -> Stat {
 impl Disk for OsDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn File>> {
         let flags = match mode {
-            OpenMode::Read => libc::O_RDONLY,
+            OpenMode::Read | OpenMode::Map => libc::O_RDONLY,
             OpenMode::ReadWrite => libc::O_RDWR,
             OpenMode::Create => libc::O_RDWR | libc::O_CREAT | libc::O_EXCL,
         };
         let fail = |error: io::Error| IoError::from_os("open", path, &error);
         let fd = uninterrupted(|| calls::open(path, flags)).map_err(fail)?;
+        if mode == OpenMode::Map {
+            let raw = OsRaw { fd, direct: false, map: None, shared: Arc::clone(&self.shared) };
+            return Ok(Arc::new(RetryFile::new(raw.mapped(path), path)));
+        }
         // Set after the open: a file system without O_DIRECT would create the file and then refuse the open.
         let direct = self.shared.go_direct(fd.as_fd(), path).map_err(fail)?;
-        let raw = OsRaw { fd, direct, shared: Arc::clone(&self.shared) };
+        let raw = OsRaw { fd, direct, map: None, shared: Arc::clone(&self.shared) };
         Ok(Arc::new(RetryFile::new(raw, path)))
     }
 

@@ -1,23 +1,30 @@
 //! One open file of the operating system.
 
 use super::calls;
-use super::disk::{RING_FAILED, Shared, ring_sentence};
+use super::disk::{NO_MAP, RING_FAILED, Shared, ring_sentence};
+use super::mapping::Mapping;
 use super::pieces::Pieces;
 use crate::buffer::AlignedBuf;
 use crate::disk::{Arrived, Write};
 use crate::retry::{BLOCK, Finish, RawFile, uninterrupted};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Zeros are written in pieces of this many bytes where space cannot be reserved.
 const ZEROS_LEN: usize = 1 << 20;
+
+/// Reads of mapped files up to this length are copies.
+const MAP_READ_MAX: usize = 64 << 10;
 
 /// An open file and what its disk knows.
 #[derive(Debug)]
 pub(super) struct OsRaw {
     pub(super) fd: OwnedFd,
     pub(super) direct: bool,
+    /// The file in memory, if it was opened so.
+    pub(super) map: Option<Mapping>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -30,6 +37,20 @@ fn within_limit(end: u64) -> io::Result<()> {
 }
 
 impl OsRaw {
+    /// The file with all of it in memory; as it is where that cannot be.
+    pub(super) fn mapped(mut self, path: &Path) -> Self {
+        match self.len().and_then(|len| Mapping::new(self.fd.as_fd(), len)) {
+            Ok(map) => self.map = Some(map),
+            Err(error) => self.shared.fall_back(NO_MAP, || {
+                format!(
+                    "{} cannot be mapped ({error}) and is read by system calls: raise vm.max_map_count or the limit on address space",
+                    path.display()
+                )
+            }),
+        }
+        self
+    }
+
     /// Grows by writing zeros from the end of the file on.
     fn write_zeros(&self, size: u64) -> io::Result<()> {
         let mut at = self.len()?;
@@ -54,7 +75,11 @@ impl OsRaw {
 
 impl RawFile for OsRaw {
     fn pread(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        calls::pread(self.fd.as_fd(), offset, buf)
+        match &self.map {
+            // Long reads go on from one to the next, which the kernel sees and reads ahead.
+            Some(map) if buf.len() <= MAP_READ_MAX => Ok(map.read(offset, buf)),
+            _ => calls::pread(self.fd.as_fd(), offset, buf),
+        }
     }
 
     fn pwrite(&self, offset: u64, data: &[u8]) -> io::Result<usize> {

@@ -176,7 +176,7 @@ impl Disk for SimDisk {
             shared: Arc::clone(&self.shared),
             file,
             path: normal,
-            writable: mode != OpenMode::Read,
+            writable: matches!(mode, OpenMode::ReadWrite | OpenMode::Create),
         };
         Ok(Arc::new(RetryFile::new(raw, path)))
     }
