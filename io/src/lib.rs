@@ -9,6 +9,7 @@ pub mod disk;
 pub mod entropy;
 pub mod error;
 pub mod os;
+mod prefetch;
 mod retry;
 pub mod sim;
 
@@ -18,6 +19,7 @@ pub use disk::{Arrived, DirEntry, Disk, File, FileLock, OpenMode, Stat, Write};
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{IoError, IoErrorKind, Result};
 pub use os::{OsDisk, OsOptions};
+pub use prefetch::prefetch;
 pub use sim::{SimDisk, SimOptions, sim_env};
 
 use std::sync::Arc;
