@@ -11,14 +11,15 @@ pub const HELP: &str = "\
 Runs one workload over slotcask and its peers, prints ratios and bars, writes JSON.
 
 usage: compare [options]
-  --keys N          keys of the data, open and memory rows, and of the cask rows but those below (default 2000000)
+  --keys N          keys of the data, open, memory and ordered rows, and of the cask rows but those below (default 2000000)
   --stall-keys N    keys of the stalls rows (default ten times --keys)
   --cask-keys N     keys of the cask-open rows; those of cask-memory are 0.6 to 1.6 times as many (default 5000000)
   --rounds N        rounds; figures are medians of them (default 3)
   --only GROUPS     of data, sync, tickets, stalls, open, memory, cask-data, cask-sync, cask-disk, cask-merge,
-                    cask-space, cask-memory, cask-open; `cask` for all of those; commas between (default all)
-  --engines LIST    of slotcask, armdb-const, armdb-fixed, armdb-varmap, armdb-vartree, fjall, redb; commas between
-                    (default all that are built in)
+                    cask-space, cask-memory, cask-open, ordered-scan, ordered-data, ordered-memory; `cask` and `ordered`
+                    for all of theirs; commas between (default all)
+  --engines LIST    of slotcask, armdb-const, armdb-fixed, armdb-varmap, armdb-vartree, armdb-fixedtree, fjall, redb;
+                    commas between (default all that are built in)
   --dir DIR         where stores are made, each in a subdirectory that is removed again (default: compare.tmp)
   --json FILE       where the JSON goes (default: compare.json)
   --seed N          seed of orders and keys to write

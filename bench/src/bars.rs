@@ -123,9 +123,9 @@ rows! { FIXED:
 
 pub(crate) use rows;
 
-/// All rows, in the order of the report: those of fixed tables, then those of cask tables.
+/// All rows, in the order of the report: those of fixed tables, of cask tables, of ordered tables.
 pub fn all() -> impl Iterator<Item = &'static Row> + Clone {
-    FIXED.iter().chain(crate::cask_bars::CASK)
+    FIXED.iter().chain(crate::cask_bars::CASK).chain(crate::ordered_bars::ORDERED)
 }
 
 /// The row of that name.

@@ -14,3 +14,4 @@ pub mod redb;
 pub mod redb_var;
 pub mod slotcask;
 pub mod slotcask_cask;
+pub mod slotcask_ordered;

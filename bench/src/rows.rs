@@ -4,6 +4,7 @@
 pub mod cask;
 pub mod data;
 pub mod open;
+pub mod ordered;
 pub mod ours;
 pub mod stalls;
 pub mod sync;

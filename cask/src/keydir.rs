@@ -77,6 +77,12 @@ impl Keydir {
         self.stripe(hash).read().get(hash.stored)
     }
 
+    /// Asks for the memory that [`Keydir::get`] will read. A hint.
+    #[inline]
+    pub fn prefetch(&self, hash: KeyHash) {
+        self.stripe(hash).read().prefetch(hash.stored);
+    }
+
     /// Points a key to a record; gives the record that it pointed to before.
     pub fn put(&self, hash: KeyHash, to: Location) -> Option<Location> {
         let old = self.stripe(hash).write().put(hash.stored, to);

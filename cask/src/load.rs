@@ -13,7 +13,7 @@ use slotcask_format::manifest::DataFileState;
 use slotcask_format::mutants;
 use slotcask_format::record::{Record, RecordKind, deadline_of};
 use slotcask_io::{Env, File};
-use slotcask_ordered::Keys;
+use slotcask_ordered::{CHUNK_BYTES_MAX, Keys, compare};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -214,9 +214,34 @@ fn load_table(
 }
 
 /// Keys of a table as they were found, and whether their values vanish.
+#[derive(Default)]
 struct Found {
-    keys: Keys,
-    vanish: Vec<bool>,
+    /// Each has a gibibyte and a key at most: one cannot have as much as a table.
+    blocks: Vec<Keys>,
+    places: Vec<Place>,
+}
+
+/// Where a key stands among those that were found.
+struct Place {
+    block: u32,
+    at: u32,
+    vanishes: bool,
+}
+
+impl Found {
+    fn push(&mut self, key: &[u8], vanishes: bool) {
+        if self.blocks.last().is_none_or(|block| block.bytes_len() >= CHUNK_BYTES_MAX) {
+            self.blocks.push(Keys::new(0));
+        }
+        let block = self.blocks.len() - 1;
+        let at = self.blocks[block].len() as u32;
+        self.blocks[block].push(key);
+        self.places.push(Place { block: block as u32, at, vanishes });
+    }
+
+    fn key(&self, place: &Place) -> &[u8] {
+        self.blocks[place.block as usize].get(place.at as usize)
+    }
 }
 
 /// Sorts the keys of ordered tables. Hints have no keys: files that hold live records of such tables are read whole.
@@ -242,19 +267,17 @@ fn load_orders(
             if record.kind == RecordKind::Put
                 && keydir.get(KeyHash::of(hash_seed, record.key)) == at
             {
-                let new = || Found { keys: Keys::new(0), vanish: Vec::new() };
-                let found = found.entry(record.table).or_insert_with(new);
-                found.keys.push(record.key);
-                found.vanish.push(!matches!(deadline_of(record.extension), Ok(None)));
+                let vanishes = !matches!(deadline_of(record.extension), Ok(None));
+                found.entry(record.table).or_default().push(record.key, vanishes);
             }
             Ok(())
         })?;
     }
-    for (table, Found { keys, vanish }) in found {
+    for (table, mut found) in found {
         let Some(order) = ordered(&table).and_then(Keydir::order) else { continue };
-        let mut places: Vec<u32> = (0..vanish.len() as u32).collect();
-        places.sort_unstable_by(|a, b| keys.get(*a as usize).cmp(keys.get(*b as usize)));
-        order.load(places.iter().map(|at| (keys.get(*at as usize), 0, vanish[*at as usize])));
+        let mut places = std::mem::take(&mut found.places);
+        places.sort_unstable_by(|a, b| compare(found.key(a), found.key(b)));
+        order.load(places.iter().map(|place| (found.key(place), 0, place.vanishes)));
     }
     Ok(())
 }

@@ -81,6 +81,14 @@ impl Stripe {
         Location::from_bits(self.entry(at)?.place)
     }
 
+    /// Asks for the memory where a search begins.
+    #[inline]
+    pub(crate) fn prefetch(&self, stored: u64) {
+        if let Some(entry) = self.entries.get(self.home(stored)) {
+            slotcask_io::prefetch(entry);
+        }
+    }
+
     /// Points to `to`; gives what was pointed to before.
     pub(crate) fn put(&mut self, stored: u64, to: Location) -> Option<Location> {
         match self.search(stored) {

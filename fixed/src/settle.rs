@@ -7,7 +7,7 @@ use crate::page_set::PageSet;
 use crate::recovery::{PageDecision, SlotCase, SlotDecision, decide_page, decide_slot};
 use crate::table::{FixedTable, order};
 use slotcask_format::slot::SlotKind;
-use slotcask_ordered::Order;
+use slotcask_ordered::{Order, compare};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -230,7 +230,7 @@ impl Loading {
             }
         }
         let key = |at: u32| &keys[at as usize * width..(at as usize + 1) * width];
-        live.sort_unstable_by(|(a, _), (b, _)| key(*a).cmp(key(*b)));
+        live.sort_unstable_by(|(a, _), (b, _)| compare(key(*a), key(*b)));
         order.load(live.iter().map(|(at, slot)| (key(*at), *slot, false)));
     }
 

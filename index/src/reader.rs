@@ -308,6 +308,29 @@ impl SlotReader {
         }
     }
 
+    /// Copies the value of a slot that holds `key`, alive. `None` when it holds something else or is being changed: then
+    /// [`SlotReader::get`] knows more. `value` may hold anything after that.
+    ///
+    /// # Panics
+    /// When `key` or `value` has not the length of the layout.
+    #[inline]
+    pub fn get_in(&self, slot: u32, key: &[u8], value: &mut [u8]) -> Option<SlotMeta> {
+        let geometry = &self.geometry;
+        assert!(key.len() == geometry.key_len && value.len() == geometry.value_len);
+        match self.slot_checked(slot)?.probe(geometry, key, copy::as_uninit(value)) {
+            Probe::Hit(meta) => Some(meta),
+            Probe::Other | Probe::Busy => None,
+        }
+    }
+
+    /// Asks for the memory of a slot that [`SlotReader::get_in`] will be called for. A hint.
+    #[inline]
+    pub fn prefetch_in(&self, slot: u32) {
+        if let Some(slot) = self.slot_checked(slot) {
+            prefetch::lines(slot.words);
+        }
+    }
+
     /// Slots handed out so far, free ones and tombstones included.
     #[must_use]
     pub fn slot_count(&self) -> u32 {

@@ -10,6 +10,7 @@ pub mod entropy;
 pub mod error;
 mod heap;
 pub mod os;
+mod prefetch;
 mod retry;
 pub mod sim;
 
@@ -20,6 +21,7 @@ pub use entropy::{Entropy, OsEntropy};
 pub use error::{IoError, IoErrorKind, Result};
 pub use heap::give_back;
 pub use os::{OsDisk, OsOptions};
+pub use prefetch::prefetch;
 pub use sim::{SimDisk, SimOptions, sim_env};
 
 use std::sync::Arc;

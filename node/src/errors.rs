@@ -137,9 +137,13 @@ fn meaning(error: &Error) -> (Exit, &'static str) {
             Exit::Usage,
             "load the rows into a table made with `slotcask create DIR --table NAME .. --expiry`, or into a cask table",
         ),
-        Error::NotOrdered { .. } | Error::RangeTooLarge { .. } => {
-            (Exit::Usage, "`slotcask stat DIR --json` shows which tables are ordered")
+        Error::NotOrdered { .. } => {
+            (Exit::Usage, "`slotcask stat DIR` shows which tables are ordered")
         }
+        Error::RangeTooLarge { .. } => (
+            Exit::Usage,
+            "delete it in parts, with --from and --to; what other shards have lost stays away",
+        ),
         Error::TableKind { .. } => (Exit::Usage, "`slotcask stat DIR` shows the kinds of tables"),
         Error::SchemaMismatch { .. } => {
             (Exit::Usage, "`slotcask stat DIR` shows the tables as they were created")

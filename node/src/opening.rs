@@ -81,6 +81,16 @@ pub enum AnyTable {
     Cask(CaskTable),
 }
 
+/// The scan of a selection.
+macro_rules! range_of {
+    ($table:expr, $keys:expr) => {
+        match $keys {
+            Selection::Range(bounds) => $table.range(bounds.clone())?,
+            Selection::Prefix(prefix) => $table.prefix(prefix)?,
+        }
+    };
+}
+
 /// What a verb does with a table, whatever its kind.
 impl AnyTable {
     /// Opens a table.
@@ -195,53 +205,49 @@ impl AnyTable {
         }
     }
 
-    /// The rows of a range, by their keys.
+    /// The rows of some keys, by their keys.
     ///
     /// # Errors
     /// As the table says.
-    pub fn range(&self, bounds: Bounds, reverse: bool) -> Result<Rows, Error> {
+    pub fn select(&self, keys: &Selection, reverse: bool) -> Result<Rows, Error> {
         Ok(match self {
-            Self::Fixed(table) => rows_of(table.range(bounds)?, reverse, |_| Ok(None)),
+            Self::Fixed(table) => {
+                let range = range_of!(table, keys);
+                if table.info().deadlines {
+                    let lookup = table.clone();
+                    rows_of(range, reverse, move |key| lookup.expiry(key))
+                } else {
+                    rows_of(range, reverse, |_| Ok(Some(Expiry::Never)))
+                }
+            }
             Self::Cask(table) => {
-                let deadlines = table.clone();
-                rows_of(table.range(bounds)?, reverse, move |key| deadline_of(&deadlines, key))
+                let lookup = table.clone();
+                rows_of(range_of!(table, keys), reverse, move |key| lookup.expiry(key))
             }
         })
     }
 
-    /// The rows whose keys begin with `prefix`, by their keys.
+    /// How many rows some keys have.
     ///
     /// # Errors
     /// As the table says.
-    pub fn prefix(&self, prefix: &[u8], reverse: bool) -> Result<Rows, Error> {
-        Ok(match self {
-            Self::Fixed(table) => rows_of(table.prefix(prefix)?, reverse, |_| Ok(None)),
-            Self::Cask(table) => {
-                let deadlines = table.clone();
-                rows_of(table.prefix(prefix)?, reverse, move |key| deadline_of(&deadlines, key))
-            }
-        })
-    }
-
-    /// Removes a range of keys; gives their number.
-    ///
-    /// # Errors
-    /// As the table says.
-    pub fn delete_range(&self, bounds: Bounds) -> Result<u64, Error> {
+    pub fn count(&self, keys: &Selection) -> Result<u64, Error> {
         match self {
-            Self::Fixed(table) => table.delete_range(bounds),
-            Self::Cask(table) => table.delete_range(bounds),
+            Self::Fixed(table) => count_of(range_of!(table, keys).keys()),
+            Self::Cask(table) => count_of(range_of!(table, keys).keys()),
         }
     }
 
-    /// Removes the keys that begin with `prefix`; gives their number.
+    /// Removes some keys; gives their number.
     ///
     /// # Errors
     /// As the table says.
-    pub fn delete_prefix(&self, prefix: &[u8]) -> Result<u64, Error> {
-        match self {
-            Self::Fixed(table) => table.delete_prefix(prefix),
-            Self::Cask(table) => table.delete_prefix(prefix),
+    pub fn delete_selected(&self, keys: &Selection) -> Result<u64, Error> {
+        match (self, keys) {
+            (Self::Fixed(table), Selection::Range(bounds)) => table.delete_range(bounds.clone()),
+            (Self::Cask(table), Selection::Range(bounds)) => table.delete_range(bounds.clone()),
+            (Self::Fixed(table), Selection::Prefix(prefix)) => table.delete_prefix(prefix),
+            (Self::Cask(table), Selection::Prefix(prefix)) => table.delete_prefix(prefix),
         }
     }
 
@@ -288,21 +294,39 @@ pub type Rows = Box<dyn Iterator<Item = Result<StoredRow, Error>>>;
 /// A range of keys.
 pub type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
+/// Some keys of an ordered table.
+#[derive(Debug, Clone)]
+pub enum Selection {
+    /// Those of a range.
+    Range(Bounds),
+    /// Those that begin so.
+    Prefix(Vec<u8>),
+}
+
 fn rows_of<T: OrderedTable + 'static>(
     range: Range<T>,
     reverse: bool,
-    deadline_of: impl Fn(&[u8]) -> Result<Option<u64>, Error> + 'static,
+    expiry_of: impl Fn(&[u8]) -> Result<Option<Expiry>, Error> + 'static,
 ) -> Rows {
     let range = if reverse { range.descending() } else { range };
-    Box::new(range.map(move |pair| {
-        let (key, value) = pair?;
-        let deadline_ms = deadline_of(&key)?;
-        Ok(StoredRow { key, value, deadline_ms })
+    Box::new(range.filter_map(move |pair| {
+        let row = pair.and_then(|(key, value)| {
+            // A value that vanished since it was read is no row any more.
+            Ok(expiry_of(&key)?.map(|expiry| {
+                let deadline_ms = expiry.deadline_ms();
+                StoredRow { key, value, deadline_ms }
+            }))
+        });
+        row.transpose()
     }))
 }
 
-fn deadline_of(table: &CaskTable, key: &[u8]) -> Result<Option<u64>, Error> {
-    Ok(table.expiry(key)?.and_then(|expiry| expiry.deadline_ms()))
+fn count_of<T: OrderedTable>(mut keys: slotcask::Keys<T>) -> Result<u64, Error> {
+    let mut count = 0;
+    while keys.next_ref()?.is_some() {
+        count += 1;
+    }
+    Ok(count)
 }
 
 /// When a value is to vanish.

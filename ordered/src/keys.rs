@@ -1,6 +1,8 @@
 //! A row of byte strings in one piece of memory.
 
+use slotcask_io::prefetch;
 use std::cmp::Ordering;
+use std::ops::Range;
 
 /// Keys one behind the other. Where all have one length no offsets are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,12 +76,27 @@ impl Keys {
         (0..self.len()).map(|at| self.get(at))
     }
 
-    /// Appends a key.
+    /// Asks for the memory of all keys at once: a search would wait for one piece after the other.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch_all(&self.bytes);
+        prefetch_all(&self.ends);
+    }
+
+    /// Makes room for some keys, if all have one length.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.bytes.reserve(count * self.width as usize);
+    }
+
+    /// Appends a key. All keys together may have 4 GiB.
+    ///
+    /// # Panics
+    /// When they have more.
     pub fn push(&mut self, key: &[u8]) {
         debug_assert!(self.width == 0 || key.len() == self.width as usize);
         self.bytes.extend_from_slice(key);
         if self.width == 0 {
-            self.ends.push(self.bytes.len() as u32);
+            self.ends.push(u32::try_from(self.bytes.len()).expect("keys of 4 GiB at most"));
         }
     }
 
@@ -135,13 +152,22 @@ impl Keys {
         Self { bytes, ends, width: self.width }
     }
 
-    /// Appends all keys of `other`.
-    pub(crate) fn append(&mut self, other: &Self) {
-        let start = self.bytes.len() as u32;
-        grow(&mut self.bytes, other.bytes.len());
-        grow(&mut self.ends, other.ends.len());
-        self.bytes.extend_from_slice(&other.bytes);
-        self.ends.extend(other.ends.iter().map(|end| start + end));
+    /// Appends the keys `range` of `other`, which have the same width.
+    pub(crate) fn append(&mut self, other: &Self, range: Range<usize>) {
+        debug_assert_eq!(self.width, other.width);
+        let (first, last) = (other.start(range.start), other.start(range.end));
+        let here = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(&other.bytes[first..last]);
+        if self.width == 0 {
+            let shifted = |end: &u32| end - first as u32 + here;
+            self.ends.extend(other.ends[range].iter().map(shifted));
+        }
+    }
+
+    /// Makes room for the keys of `other`, and no more.
+    pub(crate) fn reserve_exact(&mut self, other: &Self) {
+        self.bytes.reserve_exact(other.bytes.len());
+        self.ends.reserve_exact(other.ends.len());
     }
 
     /// How many keys, from the first on, are less than `key`, or not greater if `inclusive`. The keys ascend.
@@ -160,7 +186,8 @@ impl Keys {
     }
 
     /// Bytes of all keys.
-    pub(crate) fn bytes_len(&self) -> usize {
+    #[must_use]
+    pub const fn bytes_len(&self) -> usize {
         self.bytes.len()
     }
 
@@ -175,6 +202,15 @@ impl Keys {
     }
 }
 
+/// Asks for the cache lines of some items, up to 2 KiB of them.
+#[inline]
+pub(crate) fn prefetch_all<T>(items: &[T]) {
+    const { assert!(size_of::<T>() <= 64) };
+    for line in items.chunks(64 / size_of::<T>()).take(32) {
+        prefetch(&line[0]);
+    }
+}
+
 /// Room for `count` more, an eighth of what is there at a time: leaves are many, and doubling would waste a quarter of them.
 pub(crate) fn grow<T>(items: &mut Vec<T>, count: usize) {
     if items.capacity() - items.len() < count {
@@ -182,9 +218,9 @@ pub(crate) fn grow<T>(items: &mut Vec<T>, count: usize) {
     }
 }
 
-/// Gives memory back when a fifth of it is unused.
+/// Gives memory back when a third of it is unused.
 pub(crate) fn shrink<T>(items: &mut Vec<T>) {
-    if items.capacity() > items.len() + items.len() / 4 + 8 {
+    if items.capacity() > items.len() + items.len() / 2 + 16 {
         items.shrink_to(items.len() + items.len() / 8);
     }
 }

@@ -1,6 +1,7 @@
 //! A leaf: some keys in a row, and what belongs to them.
 
-use crate::keys::{Keys, grow, shrink};
+use crate::keys::{Keys, compare, grow, prefetch_all, shrink};
+use std::ops::{Bound, Range};
 
 /// Most keys of a leaf: as many as there are bits for marks.
 pub(crate) const LEAF_KEYS_MAX: usize = 64;
@@ -36,6 +37,13 @@ impl Leaf {
         Self { keys: Keys::new(width), slots: Vec::new(), marks: 0, before: NONE, after: NONE }
     }
 
+    /// Asks for the memory of keys and slots.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        self.keys.prefetch();
+        prefetch_all(&self.slots);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }
@@ -49,8 +57,8 @@ impl Leaf {
 
     /// True when the two are one leaf better.
     pub(crate) fn is_to_join(&self, other: &Self) -> bool {
-        self.len() + other.len() <= LEAF_KEYS_MAX * 7 / 8
-            && self.keys.bytes_len() + other.keys.bytes_len() <= LEAF_BYTES_MAX * 7 / 8
+        self.len() + other.len() <= LEAF_KEYS_MAX * 3 / 4
+            && self.keys.bytes_len() + other.keys.bytes_len() <= LEAF_BYTES_MAX * 3 / 4
     }
 
     pub(crate) fn insert(&mut self, at: usize, key: &[u8], slot: Option<u32>, mark: bool) {
@@ -99,8 +107,9 @@ impl Leaf {
         if self.len() < 64 {
             self.marks |= right.marks << self.len();
         }
-        self.keys.append(&right.keys);
-        grow(&mut self.slots, right.slots.len());
+        self.keys.reserve_exact(&right.keys);
+        self.keys.append(&right.keys, 0..right.len());
+        self.slots.reserve_exact(right.slots.len());
         self.slots.extend_from_slice(&right.slots);
     }
 
@@ -110,8 +119,33 @@ impl Leaf {
         self.slots.extend(slot);
     }
 
-    pub(crate) fn is_marked(&self, at: usize) -> bool {
-        self.marks >> at & 1 != 0
+    /// The marks of some keys, that of the first in the lowest bit.
+    pub(crate) fn marks_of(&self, range: Range<usize>) -> u64 {
+        without_low(self.marks, range.start) & low(range.len())
+    }
+
+    /// Number of the first key that is not below a range.
+    pub(crate) fn start_of(&self, from: Bound<&[u8]>) -> usize {
+        match from {
+            Bound::Unbounded => 0,
+            Bound::Included(key) => self.keys.rank(key, false),
+            Bound::Excluded(key) => self.keys.rank(key, true),
+        }
+    }
+
+    /// Number of the first key that is beyond a range; that of keys if there is none.
+    pub(crate) fn end_of(&self, to: Bound<&[u8]>) -> usize {
+        // Most leaves of a range lie in it with all their keys.
+        match (to, self.len().checked_sub(1)) {
+            (Bound::Unbounded, _) | (_, None) => self.len(),
+            (Bound::Included(key) | Bound::Excluded(key), Some(last))
+                if compare(self.keys.get(last), key).is_lt() =>
+            {
+                self.len()
+            }
+            (Bound::Included(key), _) => self.keys.rank(key, true),
+            (Bound::Excluded(key), _) => self.keys.rank(key, false),
+        }
     }
 
     pub(crate) fn shrink(&mut self) {

@@ -15,4 +15,4 @@ mod tree;
 
 pub use keys::{Keys, compare};
 pub use order::Order;
-pub use scan::{Chunk, Direction};
+pub use scan::{CHUNK_BYTES_MAX, Chunk, Direction};

@@ -6,7 +6,7 @@
 //!  3. The child left of a separator holds keys less than it, the child right of it the others.
 //!  4. All leaves are equally deep.
 
-use crate::keys::{Keys, grow, separator};
+use crate::keys::{Keys, grow, prefetch_all, separator, shrink};
 use crate::leaf::{Leaf, NONE};
 
 /// Most children of an inner node.
@@ -21,10 +21,17 @@ pub(crate) struct Inner {
     pub children: Vec<u32>,
 }
 
+impl Inner {
+    #[inline]
+    fn prefetch(&self) {
+        self.separators.prefetch();
+        prefetch_all(&self.children);
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Tree {
     pub leaves: Vec<Leaf>,
-    leaves_free: Vec<u32>,
     pub inners: Vec<Inner>,
     inners_free: Vec<u32>,
     /// An inner node, or a leaf where `height` is 0.
@@ -48,7 +55,6 @@ impl Tree {
     pub(crate) fn new(width: usize, has_slots: bool) -> Self {
         Self {
             leaves: vec![Leaf::new(width)],
-            leaves_free: Vec::new(),
             inners: Vec::new(),
             inners_free: Vec::new(),
             root: 0,
@@ -68,8 +74,10 @@ impl Tree {
         let mut node = self.root;
         for _ in 0..self.height {
             let inner = &self.inners[node as usize];
+            inner.prefetch();
             node = inner.children[inner.separators.rank(key, true)];
         }
+        self.leaves[node as usize].prefetch();
         node
     }
 
@@ -79,10 +87,12 @@ impl Tree {
         let mut node = self.root;
         for _ in 0..self.height {
             let inner = &self.inners[node as usize];
+            inner.prefetch();
             let child = inner.separators.rank(key, true);
             self.path.push((node, child));
             node = inner.children[child];
         }
+        self.leaves[node as usize].prefetch();
         node
     }
 
@@ -144,17 +154,35 @@ impl Tree {
     }
 
     fn add_leaf(&mut self, leaf: Leaf) -> u32 {
-        match self.leaves_free.pop() {
-            Some(number) => {
-                self.leaves[number as usize] = leaf;
-                number
+        grow(&mut self.leaves, 1);
+        self.leaves.push(leaf);
+        (self.leaves.len() - 1) as u32
+    }
+
+    /// Takes an empty leaf, which no other leaf and no inner node points to, out of the array. The last one takes its place.
+    fn release_leaf(&mut self, number: u32) {
+        let moved = (self.leaves.len() - 1) as u32;
+        self.leaf_bytes -= self.leaves[number as usize].memory_bytes();
+        if number != moved {
+            let key = self.leaves[moved as usize].keys.get(0).to_vec();
+            self.descend(&key);
+            match self.path.last() {
+                Some((inner, at)) => self.inners[*inner as usize].children[*at] = number,
+                None => self.root = number,
             }
-            None => {
-                grow(&mut self.leaves, 1);
-                self.leaves.push(leaf);
-                (self.leaves.len() - 1) as u32
+            let (before, after) =
+                (self.leaves[moved as usize].before, self.leaves[moved as usize].after);
+            match self.leaves.get_mut(before as usize) {
+                Some(leaf) => leaf.after = number,
+                None => self.first = number,
+            }
+            match self.leaves.get_mut(after as usize) {
+                Some(leaf) => leaf.before = number,
+                None => self.last = number,
             }
         }
+        self.leaves.swap_remove(number as usize);
+        shrink(&mut self.leaves);
     }
 
     pub(crate) fn add_inner(&mut self, inner: Inner) -> u32 {
@@ -216,16 +244,13 @@ impl Tree {
     fn join(&mut self, number: u32) {
         let Some((parent, at)) = self.path.last().copied() else { return };
         let children = &self.inners[parent as usize].children;
-        let (left, right, right_at) = if let Some(right) = children.get(at + 1) {
-            (number, *right, at + 1)
-        } else if at > 0 {
-            (children[at - 1], number, at)
-        } else {
-            return;
+        let behind = children.get(at + 1).map(|right| (number, *right, at + 1));
+        let before = at.checked_sub(1).map(|left| (children[left], number, at));
+        let is_to_join = |(left, right, _): &(u32, u32, usize)| {
+            self.leaves[*left as usize].is_to_join(&self.leaves[*right as usize])
         };
-        if !self.leaves[left as usize].is_to_join(&self.leaves[right as usize]) {
-            return;
-        }
+        let found = behind.into_iter().chain(before).find(is_to_join);
+        let Some((left, right, right_at)) = found else { return };
         let taken = std::mem::replace(&mut self.leaves[right as usize], Leaf::new(self.width));
         let (before, after) = (taken.before, taken.after);
         self.leaf_bytes -= taken.memory_bytes();
@@ -253,8 +278,6 @@ impl Tree {
             Some(leaf) => leaf.before = before,
             None => self.last = before,
         }
-        self.change(number, |leaf| *leaf = Leaf::new(0));
-        self.leaves_free.push(number);
         while let Some((inner_number, at)) = self.path.pop() {
             let inner = &mut self.inners[inner_number as usize];
             inner.children.remove(at);
@@ -272,6 +295,7 @@ impl Tree {
             self.root = root[0];
             self.height -= 1;
         }
+        self.release_leaf(number);
     }
 
     /// Bytes of memory.

@@ -19,7 +19,8 @@ macro_rules! ordered {
                 self.prefix([])
             }
 
-            /// The pairs whose keys lie within `bounds`, by their keys. The bounds of a fixed table may have any length.
+            /// The pairs whose keys lie within `bounds`, by their keys. The bounds of a fixed table may have any length. A
+            /// range that ends before it begins has no keys.
             ///
             /// # Errors
             /// As `scan`.
@@ -61,7 +62,8 @@ macro_rules! ordered {
             ///
             /// # Errors
             /// As `delete`; [`crate::Error::NotOrdered`]; [`crate::Error::RangeTooLarge`] when a shard has more keys of the range than
-            /// a record can name (1.6 million in a cask table, 4 million in a fixed one, fewer where segments of the log are small);
+            /// a record can name (1.6 million in a cask table, 4 million in a fixed one, fewer where segments of the log are small), or keys of a
+            /// gibibyte together;
             /// [`crate::Error::KeyTooLong`] when a bound is longer than any key can be.
             pub fn delete_range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Result<u64> {
                 delete_range(self, &RangeOf::new(self.name(), bounds)?, &WriteOptions::default())

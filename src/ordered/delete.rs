@@ -15,7 +15,7 @@ use slotcask_format::range_delete::{KeyMark, RangeDelete, Removed};
 use slotcask_format::record::{KEY_LEN_MAX, RecordKind, SLOT_NONE, VALUE_LEN_MAX, record_size};
 use slotcask_format::slot::SlotKind;
 use slotcask_log::{Append, Guard, Urgency};
-use slotcask_ordered::{Chunk, Direction, Order};
+use slotcask_ordered::{CHUNK_BYTES_MAX, Chunk, Direction, Order};
 use std::ops::{Bound, RangeBounds};
 use zerocopy::little_endian::U32;
 
@@ -61,13 +61,14 @@ impl RangeOf {
         self.to.as_deref()
     }
 
-    /// The keys of the range on a shard, or `None` when they are more than `max`.
+    /// The keys of the range on a shard, or `None` when they are more than `max`, or have a gibibyte together.
     fn keys(&self, order: &Order, max: usize) -> Option<Chunk> {
         let mut chunk = order.chunk();
         let to = self.end().map_or(Bound::Unbounded, Bound::Excluded);
         let from = Bound::Included(self.from.as_slice());
         order.read(from, to, Direction::Ascending, max + 1, &mut chunk);
-        (chunk.len() <= max).then_some(chunk)
+        let is_whole = chunk.len() <= max && chunk.keys.bytes_len() < CHUNK_BYTES_MAX;
+        is_whole.then_some(chunk)
     }
 
     /// Most keys that a record can name.

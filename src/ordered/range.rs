@@ -1,9 +1,12 @@
 //! Scans of a range of keys.
 
 use crate::error::Result;
-use crate::ordered::cursor::{Cursor, Hit};
+use crate::ordered::cursor::Cursor;
 use crate::ordered::tables::OrderedTable;
 use std::ops::{Bound, RangeBounds};
+
+/// How many values ahead memory is asked for.
+const AHEAD: usize = 8;
 
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
@@ -16,9 +19,6 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 pub struct Range<T> {
     table: T,
     cursor: Cursor,
-    /// Room for the key that stands in a slot.
-    found: Vec<u8>,
-    key: Vec<u8>,
     value: Vec<u8>,
 }
 
@@ -33,7 +33,8 @@ pub struct Keys<T> {
 pub struct Page {
     /// The pairs, in the order of the scan.
     pub pairs: Vec<Pair>,
-    /// Where the next page begins, for [`Range::after`]: the last key of this one. `None` when the range has no more.
+    /// Where the next page begins, for [`Range::after`]: the last key of this one. `None` when the range has no more;
+    /// a page with as many pairs as were asked for may be the last all the same.
     pub next: Option<Vec<u8>>,
 }
 
@@ -42,8 +43,7 @@ impl<T: OrderedTable> Range<T> {
         let owned = |bound: Bound<&K>| bound.map(|key| key.as_ref().to_vec());
         let (from, to) = (owned(bounds.start_bound()), owned(bounds.end_bound()));
         let cursor = Cursor::new(table.sources()?, from, to);
-        let (found, key, value) = Default::default();
-        Ok(Self { table: table.clone(), cursor, found, key, value })
+        Ok(Self { table: table.clone(), cursor, value: Vec::new() })
     }
 
     pub(crate) fn of_prefix(table: &T, prefix: &[u8]) -> Result<Self> {
@@ -94,17 +94,26 @@ impl<T: OrderedTable> Range<T> {
     /// # Errors
     /// As [`crate::Table::get`] and [`crate::CaskTable::get`].
     pub fn next_ref(&mut self) -> Result<Option<(&[u8], &[u8])>> {
-        Ok(self.advance(true)?.then_some((self.key.as_slice(), self.value.as_slice())))
+        Ok(self.advance(true)?.then(|| (self.cursor.key(), self.value.as_slice())))
+    }
+
+    /// Has memory that is needed soon come to the cache.
+    #[inline]
+    fn look_ahead(&self) {
+        let first = if self.cursor.is_fresh() { 1 } else { AHEAD };
+        for hit in (first..=AHEAD).map_while(|steps| self.cursor.ahead(steps)) {
+            self.table.prepare(hit);
+        }
     }
 
     fn advance(&mut self, with_value: bool) -> Result<bool> {
         self.table.check_readable()?;
-        while let Some(hit) = self.cursor.next() {
+        while self.cursor.advance() {
+            if with_value {
+                self.look_ahead();
+            }
             let value = with_value.then_some(&mut self.value);
-            if self.table.fetch(hit, &mut self.found, value)? {
-                let Hit { key, .. } = hit;
-                self.key.clear();
-                self.key.extend_from_slice(key);
+            if self.table.fetch(self.cursor.hit(), value)? {
                 return Ok(true);
             }
         }
@@ -129,7 +138,7 @@ impl<T: OrderedTable> Keys<T> {
     /// # Errors
     /// As [`Range::next_ref`].
     pub fn next_ref(&mut self) -> Result<Option<&[u8]>> {
-        Ok(self.range.advance(false)?.then_some(self.range.key.as_slice()))
+        Ok(self.range.advance(false)?.then(|| self.range.cursor.key()))
     }
 }
 

@@ -1,10 +1,10 @@
 //! What scans ask of the two kinds of tables.
 
-use crate::cask::CaskTable;
+use crate::cask::{CaskRoute, CaskTable};
 use crate::error::{Error, Result};
 use crate::ordered::cursor::{Hit, Source};
 use crate::table::Table;
-use slotcask_format::slot::SlotKind;
+use slotcask_cask::KeyHash;
 
 mod sealed {
     use super::{Hit, Result, Source};
@@ -13,13 +13,10 @@ mod sealed {
         /// The orders of the shards that have keys of the table.
         fn sources(&self) -> Result<Vec<(usize, Source)>>;
         fn check_readable(&self) -> Result<()>;
+        /// Asks for memory that `fetch` of this key with its value will read. A hint.
+        fn prepare(&self, hit: Hit<'_>);
         /// Copies the value of a key, or, where none is asked for, finds out whether there is one.
-        fn fetch(
-            &self,
-            hit: Hit<'_>,
-            found: &mut Vec<u8>,
-            value: Option<&mut Vec<u8>>,
-        ) -> Result<bool>;
+        fn fetch(&self, hit: Hit<'_>, value: Option<&mut Vec<u8>>) -> Result<bool>;
     }
 }
 
@@ -44,12 +41,15 @@ impl sealed::Sealed for Table {
         Self::check_readable(self)
     }
 
-    fn fetch(
-        &self,
-        hit: Hit<'_>,
-        found: &mut Vec<u8>,
-        value: Option<&mut Vec<u8>>,
-    ) -> Result<bool> {
+    #[inline]
+    fn prepare(&self, hit: Hit<'_>) {
+        if let Some(slot) = hit.slot {
+            self.reader(hit.shard).prefetch_in(slot);
+        }
+    }
+
+    #[inline]
+    fn fetch(&self, hit: Hit<'_>, value: Option<&mut Vec<u8>>) -> Result<bool> {
         let Some(value) = value else {
             if !self.shared.schema.deadlines {
                 return Ok(true);
@@ -58,18 +58,12 @@ impl sealed::Sealed for Table {
             let meta = self.reader(hit.shard).contains(route.hash, hit.key);
             return Ok(meta.is_some_and(|meta| !self.is_over(&meta)));
         };
-        let layout = &self.shared.layout;
-        found.resize(layout.key_len, 0);
-        value.resize(layout.value_len, 0);
+        value.resize(self.shared.layout.value_len, 0);
         let reader = self.reader(hit.shard);
-        let meta = hit.slot.and_then(|slot| reader.read_slot(slot, found, value));
-        if let Some(meta) = meta
-            && meta.kind == SlotKind::Live
-            && found == hit.key
-        {
+        if let Some(meta) = hit.slot.and_then(|slot| reader.get_in(slot, hit.key, value)) {
             return Ok(!self.is_over(&meta));
         }
-        // The key was deleted since it was copied; it may have come back in another slot.
+        // The key was deleted since it was copied, and may have come back in another slot; or it is being written.
         let route = self.route(hit.key);
         let again = reader.get(route.hash, hit.key, value);
         Ok(again.is_some_and(|(_, meta)| !self.is_over(&meta)))
@@ -91,16 +85,19 @@ impl sealed::Sealed for CaskTable {
         Self::check_readable(self)
     }
 
-    fn fetch(
-        &self,
-        hit: Hit<'_>,
-        _found: &mut Vec<u8>,
-        value: Option<&mut Vec<u8>>,
-    ) -> Result<bool> {
+    #[inline]
+    fn prepare(&self, hit: Hit<'_>) {
+        let hash = KeyHash::of(self.store.hash_seed, hit.key);
+        self.keydir(hit.shard).prefetch(hash);
+    }
+
+    fn fetch(&self, hit: Hit<'_>, value: Option<&mut Vec<u8>>) -> Result<bool> {
         if value.is_none() && !hit.mark {
             return Ok(true);
         }
-        let Some(found) = self.find(self.route(hit.key), hit.key)? else { return Ok(false) };
+        let hash = KeyHash::of(self.store.hash_seed, hit.key);
+        let route = CaskRoute { shard: hit.shard, hash };
+        let Some(found) = self.find(route, hit.key)? else { return Ok(false) };
         if let Some(value) = value {
             value.clear();
             value.extend_from_slice(found.record.value());

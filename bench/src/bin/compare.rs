@@ -8,10 +8,12 @@ use slotcask_bench::bars::OURS;
 use slotcask_bench::cask_child::{CASK_CHILD, CaskTask};
 use slotcask_bench::child::{CHILD, Task};
 use slotcask_bench::engine::Outcome;
+use slotcask_bench::ordered_child::ORDERED_CHILD;
 use slotcask_bench::report::Report;
 use slotcask_bench::rows::cask::CaskRunner;
-use slotcask_bench::rows::{Runner, cask, open, ours, runners, stalls, sync};
-use slotcask_bench::{machine, workload};
+use slotcask_bench::rows::ordered::OrderedRunner;
+use slotcask_bench::rows::{Runner, cask, open, ordered, ours, runners, stalls, sync};
+use slotcask_bench::{machine, ordered_child, workload};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -40,17 +42,22 @@ fn run() -> Outcome<ExitCode> {
         runner.ok_or("unknown engine")?.perform(&task)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if arguments.next_if(|first| first == ORDERED_CHILD).is_some() {
+        ordered_child::perform(arguments)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let args = Args::parse(arguments)?;
     if args.help {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
     std::fs::create_dir_all(&args.dir)?;
-    let (fixed, casks) = selected(&args)?;
+    let engines = selected(&args)?;
+    let Engines { fixed, casks, ordered: _ } = &engines;
     let machine = machine::facts(&args.dir);
     eprintln!("{machine:#}");
     let start = Instant::now();
-    let report = measure(&args, &fixed, &casks, start)?;
+    let report = measure(&args, &engines, start)?;
     // Only an empty directory is removed: the rows took their own subdirectories away.
     let _ = std::fs::remove_dir(&args.dir);
 
@@ -73,7 +80,7 @@ fn run() -> Outcome<ExitCode> {
             "rounds": args.rounds,
             "seed": args.seed,
             "slice_ms": args.slice.as_millis() as u64,
-            "engines": names(&fixed, &casks).into_iter().collect::<Vec<_>>(),
+            "engines": engines.names().into_iter().collect::<Vec<_>>(),
             "keys_by_engine": keys_by_engine(fixed.iter().map(|r| (r.name(), r.keys(args.keys)))),
             "cask_keys_by_engine": keys_by_engine(casks.iter().map(|r| (r.name(), r.keys(args.cask_keys)))),
         },
@@ -84,12 +91,19 @@ fn run() -> Outcome<ExitCode> {
     Ok(if args.strict && short > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-type Fixed = Vec<Box<dyn Runner>>;
-type Casks = Vec<Box<dyn CaskRunner>>;
+/// What takes part, by kinds of tables.
+struct Engines {
+    fixed: Vec<Box<dyn Runner>>,
+    casks: Vec<Box<dyn CaskRunner>>,
+    ordered: Vec<Box<dyn OrderedRunner>>,
+}
 
-fn names(fixed: &Fixed, casks: &Casks) -> BTreeSet<&'static str> {
-    let fixed = fixed.iter().map(|runner| runner.name());
-    fixed.chain(casks.iter().map(|runner| runner.name())).collect()
+impl Engines {
+    fn names(&self) -> BTreeSet<&'static str> {
+        let fixed = self.fixed.iter().map(|runner| runner.name());
+        let casks = self.casks.iter().map(|runner| runner.name());
+        fixed.chain(casks).chain(self.ordered.iter().map(|runner| runner.name())).collect()
+    }
 }
 
 fn keys_by_engine(keys: impl Iterator<Item = (&'static str, u64)>) -> Value {
@@ -98,19 +112,22 @@ fn keys_by_engine(keys: impl Iterator<Item = (&'static str, u64)>) -> Value {
         .into()
 }
 
-fn selected(args: &Args) -> Outcome<(Fixed, Casks)> {
-    let (mut fixed, mut casks) = (runners(), cask::runners());
-    let known = names(&fixed, &casks);
+fn selected(args: &Args) -> Outcome<Engines> {
+    let mut engines =
+        Engines { fixed: runners(), casks: cask::runners(), ordered: ordered::runners() };
+    let known = engines.names();
     if let Some(unknown) = args.engines.iter().find(|name| !known.contains(name.as_str())) {
         return Err(format!("{unknown} is not built in; see --help").into());
     }
     let wanted = |name: &str| args.engines.is_empty() || args.engines.iter().any(|e| e == name);
-    fixed.retain(|runner| wanted(runner.name()));
-    casks.retain(|runner| wanted(runner.name()));
-    Ok((fixed, casks))
+    engines.fixed.retain(|runner| wanted(runner.name()));
+    engines.casks.retain(|runner| wanted(runner.name()));
+    engines.ordered.retain(|runner| wanted(runner.name()));
+    Ok(engines)
 }
 
-fn measure(args: &Args, runners: &Fixed, casks: &Casks, start: Instant) -> Outcome<Report> {
+fn measure(args: &Args, engines: &Engines, start: Instant) -> Outcome<Report> {
+    let runners = &engines.fixed;
     let mut report = Report::default();
     let with_ours = runners.iter().any(|runner| runner.name() == OURS);
     let tell = |what: &str, round: u64| {
@@ -158,6 +175,7 @@ fn measure(args: &Args, runners: &Fixed, casks: &Casks, start: Instant) -> Outco
         tell("memory", 0);
         open::memory_rows(args, runners, &mut report)?;
     }
-    cask::run(args, casks, &mut report, &tell)?;
+    cask::run(args, &engines.casks, &mut report, &tell)?;
+    ordered::run(args, &engines.ordered, &mut report, &tell)?;
     Ok(report)
 }

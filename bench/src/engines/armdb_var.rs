@@ -2,8 +2,10 @@
 
 use crate::cask::{CaskEngine, CaskReader, Setup};
 use crate::engine::{Mode, Outcome};
+use crate::ordered::RangeReader;
 use crate::workload::Key;
 use armdb::{CacheConfig, Config, VarMap, VarTree};
+use std::ops::Bound;
 use std::path::Path;
 
 const SHARDS: usize = 4;
@@ -77,3 +79,19 @@ var_engine!(
     /// Ordered index.
     ArmdbVarTree, VarTree, "armdb-vartree"
 );
+
+// Its iterators read values, wanted or not.
+impl RangeReader for &ArmdbVarTree {
+    #[inline]
+    fn keys(&self, from: &Key, to: &Key, mut each: impl FnMut(&[u8])) -> Outcome<()> {
+        self.pairs(from, to, |key, _| each(key))
+    }
+
+    #[inline]
+    fn pairs(&self, from: &Key, to: &Key, mut each: impl FnMut(&[u8], &[u8])) -> Outcome<()> {
+        for (key, value) in self.0.range_bounds(Bound::Included(from), Bound::Included(to)) {
+            each(&key, &value);
+        }
+        Ok(())
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::cask::{CaskEngine, CaskReader, Setup};
 use crate::engine::{Mode, Outcome};
+use crate::ordered::RangeReader;
 use crate::workload::Key;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use std::path::Path;
@@ -17,6 +18,25 @@ impl CaskReader for &FjallVar {
     #[inline]
     fn get_with<T>(&self, key: &Key, f: impl FnOnce(&[u8]) -> T) -> Outcome<Option<T>> {
         Ok(self.keyspace.get(key)?.map(|found| f(&found)))
+    }
+}
+
+impl RangeReader for &FjallVar {
+    #[inline]
+    fn keys(&self, from: &Key, to: &Key, mut each: impl FnMut(&[u8])) -> Outcome<()> {
+        for found in self.keyspace.range(*from..=*to) {
+            each(&found.key()?);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn pairs(&self, from: &Key, to: &Key, mut each: impl FnMut(&[u8], &[u8])) -> Outcome<()> {
+        for found in self.keyspace.range(*from..=*to) {
+            let (key, value) = found.into_inner()?;
+            each(&key, &value);
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::cask::{CaskEngine, CaskReader, Setup};
 use crate::engine::{Mode, Outcome};
+use crate::ordered::RangeReader;
 use crate::workload::Key;
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition};
 use std::path::Path;
@@ -21,6 +22,25 @@ impl CaskReader for RedbVarReader {
     #[inline]
     fn get_with<T>(&self, key: &Key, f: impl FnOnce(&[u8]) -> T) -> Outcome<Option<T>> {
         Ok(self.0.get(key)?.map(|found| f(found.value())))
+    }
+}
+
+impl RangeReader for RedbVarReader {
+    #[inline]
+    fn keys(&self, from: &Key, to: &Key, mut each: impl FnMut(&[u8])) -> Outcome<()> {
+        for found in self.0.range::<&Key>(from..=to)? {
+            each(found?.0.value());
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn pairs(&self, from: &Key, to: &Key, mut each: impl FnMut(&[u8], &[u8])) -> Outcome<()> {
+        for found in self.0.range::<&Key>(from..=to)? {
+            let (key, value) = found?;
+            each(key.value(), value.value());
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The rows of cask tables. Engines take turns round by round, as in the rows of fixed tables.
 //!
-//! Each group is a file. Ordered tables, when there are any, get a group beside these; armdb's ordered map is here already.
+//! Each group is a file.
 
 pub mod data;
 pub mod disk;

@@ -3,7 +3,7 @@
 use super::put::{bytes, fitted_key};
 use crate::commands::scan::RangeArgs;
 use crate::errors::{Exit, Failure};
-use crate::opening::{self, AnyTable, Rows, TableArgs};
+use crate::opening::{self, AnyTable, Selection, TableArgs};
 use crate::output::Output;
 use crate::text::count;
 use serde_json::json;
@@ -58,20 +58,17 @@ pub fn run(args: &DelArgs, output: &mut Output) -> Result<Exit, Failure> {
 
 /// Deletes a range, or says how many rows it has.
 fn run_range(args: &DelArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let bounds = args.range.bounds(output)?;
-    let prefix = args.prefix.as_ref().map(|key| bytes(key, output, "prefix")).transpose()?;
+    let keys = match &args.prefix {
+        Some(prefix) => Selection::Prefix(bytes(prefix, output, "prefix")?),
+        None => Selection::Range(args.range.bounds(output)?),
+    };
     let store = if args.yes {
         opening::for_writing(&args.at.dir, output.wait())?
     } else {
         opening::for_reading(&args.at.dir, output.wait())?
     };
     let table = AnyTable::open(&store, &args.at.table)?;
-    let rows = match (&prefix, args.yes) {
-        (Some(prefix), true) => table.delete_prefix(prefix)?,
-        (None, true) => table.delete_range(bounds)?,
-        (Some(prefix), false) => counted(table.prefix(prefix, false)?)?,
-        (None, false) => counted(table.range(bounds, false)?)?,
-    };
+    let rows = if args.yes { table.delete_selected(&keys)? } else { table.count(&keys)? };
     store.close()?;
     let text = if args.yes {
         format!("deleted {}", count(rows, "row"))
@@ -81,13 +78,4 @@ fn run_range(args: &DelArgs, output: &mut Output) -> Result<Exit, Failure> {
     let deleted = if args.yes { rows } else { 0 };
     output.result(&json!({ "deleted": deleted, "rows": rows }), &text)?;
     Ok(if args.yes || rows == 0 { Exit::Done } else { Exit::No })
-}
-
-fn counted(rows: Rows) -> Result<u64, Failure> {
-    let mut sum = 0;
-    for row in rows {
-        row?;
-        sum += 1;
-    }
-    Ok(sum)
 }

@@ -2,7 +2,7 @@
 
 use super::put::bytes;
 use crate::errors::{Exit, Failure};
-use crate::opening::{self, AnyTable, Bounds, TableArgs};
+use crate::opening::{self, AnyTable, Bounds, Selection, TableArgs};
 use crate::output::Output;
 use crate::rows::{Layout, RowFormat, RowWriter};
 use std::ffi::OsString;
@@ -83,8 +83,8 @@ pub fn run(args: &ScanArgs, output: &mut Output) -> Result<Exit, Failure> {
     let bounds = args.range.bounds(output)?;
     let is_range = args.range.is_given() || args.reverse;
     let found = match (&args.prefix, table.is_ordered() || is_range) {
-        (Some(_), true) => table.prefix(&prefix, args.reverse)?,
-        (None, true) => table.range(bounds, args.reverse)?,
+        (Some(_), true) => table.select(&Selection::Prefix(prefix.clone()), args.reverse)?,
+        (None, true) => table.select(&Selection::Range(bounds), args.reverse)?,
         (_, false) => table.rows(),
     };
     let mut rows = RowWriter::begin(output, format).map_err(|error| Failure::stdout(&error))?;

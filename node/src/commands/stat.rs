@@ -143,13 +143,14 @@ fn table_line(table: &TableInfo) -> String {
         Placement::Pinned(shard) => format!(", on shard {shard}"),
         Placement::Hashed => String::new(),
     };
+    let order = if table.ordered { "ordered " } else { "" };
     if table.kind == TableKind::Cask {
         let packed = match &table.compression {
             Some(name) => format!(" compressed with {name}"),
             None => String::new(),
         };
         return format!(
-            "cask table {}: {}, keys of up to {} bytes, values of up to {} bytes{packed}, {} of memory{place}",
+            "{order}cask table {}: {}, keys of up to {} bytes, values of up to {} bytes{packed}, {} of memory{place}",
             table.name,
             count(table.len, "row"),
             table.key_len,
@@ -158,7 +159,7 @@ fn table_line(table: &TableInfo) -> String {
         );
     }
     format!(
-        "table {}: {}, keys of {} bytes, values of {} bytes, {} of memory{place}",
+        "{order}table {}: {}, keys of {} bytes, values of {} bytes, {} of memory{place}",
         table.name,
         count(table.len, "row"),
         table.key_len,

@@ -39,3 +39,19 @@ fn a_table_without_an_order_and_half_a_request_are_refused() {
     slotcask(&["del", &db, "t", "a", "--yes"]).fails(2);
     slotcask(&["create", &db, "--ordered"]).fails(2);
 }
+
+#[test]
+fn rows_by_their_keys_say_when_they_vanish() {
+    for kind in [&["--kind", "cask"][..], &["--key-len", "3", "--value-len", "1", "--expiry"][..]] {
+        let place = Place::new();
+        let db = place.db();
+        slotcask(&[&["create", &db, "--table", "t", "--ordered"][..], kind].concat()).exits(0);
+        slotcask(&["put", &db, "t", "new", "v"]).exits(0);
+        slotcask(&["put", &db, "t", "end", "v", "--ttl", "1h"]).exits(0);
+        let rows = slotcask(&["--json", "scan", &db, "t", "--from", "new"]).exits(0).json();
+        assert_eq!(rows[0]["ttl_ms"], serde_json::Value::Null);
+        let rows = slotcask(&["--json", "scan", &db, "t", "--prefix", "e"]).exits(0).json();
+        assert!(rows[0]["ttl_ms"].as_u64().is_some_and(|left| left > 0), "{rows}");
+        slotcask(&["stat", &db]).exits(0).prints("ordered ");
+    }
+}
