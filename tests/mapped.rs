@@ -55,10 +55,10 @@ fn mapped_files_answer_like_others() {
     store.sync().unwrap();
     store.checkpoint().unwrap();
     check(&table, round_of);
-    for key in (0..4000_u32).filter(|key| key % 5 == 0) {
+    for key in (0..4000_u32).filter(|key| key.is_multiple_of(5)) {
         assert!(table.delete(key.to_le_bytes()).unwrap());
     }
-    let round_of = |key: u32| (key % 5 != 0).then_some((key % 3) as u8);
+    let round_of = |key: u32| (!key.is_multiple_of(5)).then_some((key % 3) as u8);
     assert!(store.merge().unwrap());
     check(&table, round_of);
     assert_eq!(table.iter().map(Result::unwrap).count(), 3200);

@@ -84,7 +84,7 @@ impl Stripe {
     /// Asks for the memory where a search begins.
     #[inline]
     pub(crate) fn prefetch(&self, stored: u64) {
-        if let Some(entry) = self.entries.get(self.home(stored)) {
+        if let Some(entry) = self.entry(self.home(stored)) {
             slotcask_io::prefetch(entry);
         }
     }
