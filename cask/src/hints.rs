@@ -8,6 +8,7 @@ use crate::location::Location;
 use slotcask_format::file_name::{ShardFile, TEMPORARY};
 use slotcask_format::hint::{HintEntry, HintIdent, HintTables, decode_hint, encode_hint};
 use slotcask_format::manifest::{DataFileState, DataOrigin};
+use slotcask_format::mutants;
 use slotcask_format::record::{Record, RecordKind, deadline_of};
 use slotcask_io::{AlignedBuf, Env, File, IoErrorKind, OpenMode};
 use std::collections::BTreeMap;
@@ -180,6 +181,9 @@ impl Listing {
         })?;
         let corrupt = |reason| CaskError::corrupt(std::path::Path::new(""), offset, reason);
         let hashes: Vec<KeyHash> = match record.kind {
+            RecordKind::RangeDelete if mutants::active("hint_omits_range_deletes") => {
+                return Ok(());
+            }
             RecordKind::Put | RecordKind::Delete | RecordKind::Expire => {
                 vec![KeyHash::of(hash_seed, record.key)]
             }

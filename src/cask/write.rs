@@ -12,6 +12,7 @@ use crate::shard::ShardState;
 use crate::ticket::Ticket;
 use crate::write::Obstacle;
 use slotcask_cask::Location;
+use slotcask_format::mutants;
 use slotcask_format::record::{FLAG_LZ4, RecordKind, SLOT_NONE, deadline_extension, record_size};
 use slotcask_log::{Append, Guard, Refusal, Urgency};
 use std::time::Duration;
@@ -36,6 +37,9 @@ impl<'a> Pair<'a> {
         deadline_ms: Option<u64>,
     ) -> Self {
         match packed {
+            Some(value) if deadline_ms.is_some() && mutants::active("compression_not_flagged") => {
+                Self { key, value, deadline_ms, flags: 0 }
+            }
             Some(value) => Self { key, value, deadline_ms, flags: FLAG_LZ4 },
             None => Self { key, value, deadline_ms, flags: 0 },
         }

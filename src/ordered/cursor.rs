@@ -1,6 +1,7 @@
 //! The keys of a range over all shards of a table: each shard's in their order, merged.
 
 use slotcask_cask::Keydir;
+use slotcask_format::mutants;
 use slotcask_ordered::{Chunk, Direction, Order, compare};
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -156,6 +157,9 @@ impl Cursor {
         stream.chunk.clear();
         stream.at = 0;
         order.read(from, to, self.direction, stream.next, &mut stream.chunk);
+        if last.is_some() && mutants::active("scan_skips_a_key") {
+            stream.at = 1;
+        }
         stream.next = match stream.chunk.len() {
             len if len < stream.next => 0,
             len => (len * 4).min(CHUNK_MAX),
