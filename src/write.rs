@@ -10,7 +10,6 @@ use crate::store::StoreInner;
 use crate::table::{GROUP, Route, Table};
 use crate::ticket::Ticket;
 use slotcask_fixed::{FixedError, FixedTable, SlotMeta};
-use slotcask_format::mutants;
 use slotcask_format::record::{RecordKind, record_size};
 use slotcask_format::slot::SlotKind;
 use slotcask_log::{Append, Guard, Refusal, Urgency};
@@ -527,9 +526,6 @@ impl Shard {
             }
             Refusal::NoSegment => {
                 self.make_room(prepared, deadline)?;
-                if mutants::active("disk_full_after_acceptance") {
-                    return Ok(());
-                }
                 match self.log.refusal() {
                     // Room could not be made, and nothing else will make it.
                     Some(error) if self.lock().prepared() <= prepared => {

@@ -9,6 +9,7 @@ use crate::sorting::Sorting;
 use slotcask_format::file_name::{ShardFile, TEMPORARY};
 use slotcask_format::hint::{HintEntry, HintIdent, HintTables, decode_hint, encode_hint};
 use slotcask_format::manifest::{DataFileState, DataOrigin};
+use slotcask_format::mutants;
 use slotcask_format::record::{Record, RecordKind, deadline_of};
 use slotcask_io::{AlignedBuf, Env, File, IoErrorKind, OpenMode};
 use std::collections::BTreeMap;
@@ -187,6 +188,9 @@ impl Listing {
         let one = [KeyHash::of(hash_seed, record.key)];
         let many: Vec<KeyHash>;
         let hashes = match record.kind {
+            RecordKind::RangeDelete if mutants::active("hint_omits_range_deletes") => {
+                return Ok(());
+            }
             RecordKind::Put | RecordKind::Delete | RecordKind::Expire => &one[..],
             RecordKind::RangeDelete => match KeyHash::removed_by(record).map_err(corrupt)? {
                 Some(removed) => {

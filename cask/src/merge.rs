@@ -179,7 +179,7 @@ impl<'a> Work<'a> {
         if let Some(writer) = self.writer.take() {
             self.finish(writer)?;
         }
-        if !self.merged.outputs.is_empty() {
+        if !self.merged.outputs.is_empty() && !mutants::active("merge_skips_directory_sync") {
             self.env.disk.sync_dir(&self.ident.dir)?;
         }
         Ok(())
@@ -319,12 +319,16 @@ impl<'a> Work<'a> {
             self.merged.tombstones_kept += 1;
             match &tombstone.record {
                 Remover::One(bytes) => self.append_bytes(bytes, &[])?,
+                Remover::Range(_) if mutants::active("merge_drops_range_deletes") => {}
                 Remover::Range(number) => ranges[*number].push(tombstone.hash),
             }
         }
         let met = std::mem::take(&mut self.ranges);
         for (bytes, mut keys) in met.iter().zip(ranges).filter(|(_, keys)| !keys.is_empty()) {
             keys.sort_unstable();
+            if mutants::active("merge_shortens_range_deletes") {
+                keys.truncate(1);
+            }
             self.append_bytes(bytes, &keys)?;
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! Planted bugs. A build with `--cfg slotcask_mutants` holds all of them, one is picked by name at run time, and the
 //! explorer has to catch each. In every other build [`active`] is `false` at compile time.
 
-/// Names of all planted bugs, each with what it breaks.
-pub const MUTANTS: &[(&str, &str)] = &[
+/// Planted bugs of the durable core, the fixed tables and the order of keys, each with what it breaks.
+pub const CORE: &[(&str, &str)] = &[
     ("ack_before_sync", "a flush is acknowledged before its sync"),
     ("skip_log_sync", "the log is never synced"),
     ("skip_directory_sync", "a prepared segment's name is not made durable"),
@@ -23,7 +23,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("ignore_flush_beyond", "a valid flush beyond the end of the chain is not looked for"),
     ("truncate_silently", "a truncated tail is not reported"),
     ("ignore_missing_segment", "a segment that the manifest lists may be missing"),
-    ("ignore_short_manifest", "a manifest older than the log says is accepted"),
+    ("tail_forgets_manifest", "the durable sequence that the manifest names proves nothing"),
     ("recycle_too_early", "segments leave the log before the checkpoint record is durable"),
     ("recycle_newest_checkpoint", "the log keeps nothing for the checkpoint before the last"),
     ("redo_from_too_late", "recovery redoes from one record too late"),
@@ -48,11 +48,17 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ),
     ("poison_forgets", "a failed flush does not poison the shard"),
     ("retry_failed_sync", "a failed sync is tried again and believed"),
-    ("disk_full_after_acceptance", "a write is accepted without a segment to hold it"),
+    ("spend_the_reserve", "puts take the segment that is kept for deletes"),
     ("drop_not_logged", "a drop is not written to the log"),
     ("delete_without_tombstone", "a delete leaves the slot on disk as it was"),
     ("forget_ddl_on_shard", "a catalogue change found on one shard is not completed on the others"),
     ("clear_keeps_slots", "recovery takes slots from before a clear"),
+    ("range_includes_end", "a range delete removes the first key behind its range"),
+    ("scan_skips_a_key", "a scan that copies more keys passes over one"),
+];
+
+/// Planted bugs of cask tables.
+pub const CASK: &[(&str, &str)] = &[
     ("believe_hint", "a hint whose body does not match its checksum is accepted"),
     ("drop_tombstone_early", "a merge drops deletes that older files still need"),
     ("merge_copies_dead", "a merge copies records that nothing points to, and points to them"),
@@ -65,7 +71,33 @@ pub const MUTANTS: &[(&str, &str)] = &[
     // that points there is served as well.
     ("clear_keeps_keys", "recovery takes keys of cask tables from before a clear"),
     ("hint_of_another_file", "a hint is not compared with its data file"),
+    ("cask_redo_forgets_deletes", "redo passes over deletes of cask tables"),
+    ("cask_redo_forgets_range_deletes", "redo passes over range deletes of cask tables"),
+    ("hint_omits_range_deletes", "a hint lists no range deletes"),
+    ("merge_drops_range_deletes", "a merge drops range deletes that older files still need"),
+    ("merge_shortens_range_deletes", "a merge keeps a range delete for one of its keys only"),
+    ("order_not_loaded", "an opening does not sort the keys that stand in data files"),
+    ("compression_not_flagged", "a compressed value with a deadline is not marked as compressed"),
+    (
+        "believe_compressed_length",
+        "a block that gives fewer bytes than its header says is accepted",
+    ),
+    ("cask_expired_is_visible", "a value whose deadline has passed is read until it is taken out"),
+    ("cask_deadline_not_cleared", "clearing a deadline writes nothing"),
+    ("expire_blindly", "what takes expired values out takes the key that was put meanwhile too"),
+    (
+        "evacuation_ignores_new_files",
+        "deletes are dropped that a file needs which comes to be beside them",
+    ),
+    ("evacuation_drops_tombstones", "a segment without values leaves the log with its deletes"),
+    ("merge_removes_too_early", "the inputs of a merge go before its commit"),
+    ("merge_skips_directory_sync", "the names of the outputs of a merge are not made durable"),
 ];
+
+/// All of them.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CORE.iter().chain(CASK).copied()
+}
 
 #[cfg(slotcask_mutants)]
 static PICKED: std::sync::Mutex<Option<String>> = std::sync::Mutex::new(None);
@@ -80,7 +112,7 @@ pub fn pick(name: Option<&str>) {
 #[cfg(slotcask_mutants)]
 #[must_use]
 pub fn active(name: &str) -> bool {
-    debug_assert!(MUTANTS.iter().any(|(known, _)| *known == name), "unknown mutant {name}");
+    debug_assert!(all().any(|(known, _)| known == name), "unknown mutant {name}");
     PICKED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).as_deref() == Some(name)
 }
 

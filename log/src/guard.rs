@@ -171,12 +171,9 @@ impl<S> Guard<'_, S> {
         let rolls = round_up(whole) > left;
         if rolls {
             let keep = usize::from(urgency == Urgency::Normal);
+            let keep = if mutants::active("spend_the_reserve") { 0 } else { keep };
             if writer.prepared.len() <= keep {
-                if mutants::active("disk_full_after_acceptance") && !writer.prepared.is_empty() {
-                    // Falls through: takes the reserve.
-                } else {
-                    return Err(Refusal::NoSegment);
-                }
+                return Err(Refusal::NoSegment);
             }
         }
         writer.close_gather();

@@ -143,6 +143,15 @@ impl Maintenance {
         Ok((number, file))
     }
 
+    /// A number for the spare that a segment becomes. A process that died between making a spare and using it leaves one whose number a
+    /// segment is given later: that number is taken.
+    pub(crate) fn spare_number(&mut self, generation: u64) -> u64 {
+        let taken = self.spares.contains(&generation);
+        let number = if taken { self.spare_next } else { generation };
+        self.spare_next = self.spare_next.max(number + 1);
+        number
+    }
+
     /// Appends `state` to the manifest, whose place is taken by a new one when it is full.
     fn commit(
         &mut self,
@@ -172,11 +181,9 @@ impl Maintenance {
         let result = if is_read || self.files() >= u64::from(segment_count) {
             env.disk.remove(&from)
         } else {
-            let to = ident.dir.join(ShardFile::Spare(generation).name());
-            env.disk.rename(&from, &to).inspect(|()| {
-                self.spares.push(generation);
-                self.spare_next = self.spare_next.max(generation + 1);
-            })
+            let number = self.spare_number(generation);
+            let to = ident.dir.join(ShardFile::Spare(number).name());
+            env.disk.rename(&from, &to).inspect(|()| self.spares.push(number))
         };
         if let Err(error) = result {
             // It lies below the log's floor: the next opening collects it.

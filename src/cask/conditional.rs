@@ -13,6 +13,7 @@ use crate::options::WriteOptions;
 use crate::shard::ShardState;
 use crate::store::UpdateMark;
 use crate::write::Obstacle;
+use slotcask_format::mutants;
 use slotcask_format::record::{RecordKind, record_size};
 use slotcask_log::{Guard, Urgency};
 
@@ -129,7 +130,8 @@ impl CaskTable {
             let Some(found) = found else { return Ok(Outcome::Saw(None, guard.last_sequence())) };
             let record = &found.record;
             let before = Some(table.expiry_of(found));
-            if record.deadline_ms() == deadline_ms {
+            let is_kept = deadline_ms.is_none() && mutants::active("cask_deadline_not_cleared");
+            if record.deadline_ms() == deadline_ms || is_kept {
                 return Ok(Outcome::Saw(before, record.sequence()));
             }
             if packed.as_ref().is_none_or(|(at, _)| *at != found.at) {

@@ -7,6 +7,7 @@ use slotcask_cask::{
 };
 use slotcask_format::history::History;
 use slotcask_format::manifest::{DataFileState, DataOrigin, ManifestState};
+use slotcask_format::mutants;
 use slotcask_format::record::Record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -126,7 +127,8 @@ impl Shard {
         for (generation, end) in self.log.leaving() {
             let Some(file) = self.log.files().get(generation) else { continue };
             let used = self.lock().state_ref().usage.of(generation);
-            if used.records == 0 {
+            let drops = mutants::active("evacuation_drops_tombstones") && used.live_records == 0;
+            if used.records == 0 || drops {
                 leaving.gone.push(generation);
                 continue;
             }
@@ -140,8 +142,12 @@ impl Shard {
         if inputs.is_empty() {
             return Ok(leaving);
         }
+        let made = match mutants::active("evacuation_ignores_new_files") {
+            true => &[],
+            false => leaving.data.as_slice(),
+        };
         let others: Vec<DataFileState> =
-            self.log.manifest_state().data.iter().chain(&leaving.data).copied().collect();
+            self.log.manifest_state().data.iter().chain(made).copied().collect();
         match self.run_merge(&inputs, &others) {
             Ok(merged) => {
                 leaving.gone.extend(inputs.iter().map(|input| input.generation));
@@ -197,7 +203,7 @@ impl Shard {
         )
         .map_err(|error| Error::of_cask(error, self.id()))?;
         // What was left behind as dead must not come to be the newest by a crash.
-        if !slotcask_format::mutants::active("merge_before_log") {
+        if !mutants::active("merge_before_log") {
             let last = self.lock().last_sequence();
             self.wait_durable(last, None)?;
         }
@@ -387,6 +393,9 @@ impl Shard {
             Err(error) => return Err(error),
         };
         drop(inputs_open);
+        for input in inputs.iter().filter(|_| mutants::active("merge_removes_too_early")) {
+            let _ = slotcask_cask::remove_data(&self.env, &self.cask_ident(), input);
+        }
         let committed = self.log.commit_state(|state| {
             state.data.retain(|file| !chosen.contains(&file.generation));
             state.data.extend(merged.outputs.iter().map(|output| output.state));

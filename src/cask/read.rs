@@ -3,6 +3,7 @@
 use crate::cask::shared::{CaskRoute, CaskTable};
 use crate::error::{Error, Result};
 use slotcask_cask::{CachedRecord, KeyHash, Location};
+use slotcask_format::mutants;
 
 /// A live record of a key, and where it stands.
 #[derive(Debug, Clone)]
@@ -89,7 +90,9 @@ impl CaskTable {
                     }
                     return Err(shelf.misplaced(place));
                 }
-                if record.deadline_ms().is_some_and(|deadline| deadline <= self.store.now_ms()) {
+                if record.deadline_ms().is_some_and(|deadline| deadline <= self.store.now_ms())
+                    && !mutants::active("cask_expired_is_visible")
+                {
                     return Ok(None);
                 }
                 return Ok(Some(Found { at: place, record }));

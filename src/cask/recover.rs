@@ -123,6 +123,9 @@ pub(crate) fn apply(
         });
     }
     let hash = KeyHash::of(hash_seed, record.key);
+    if record.kind == RecordKind::Delete && mutants::active("cask_redo_forgets_deletes") {
+        return Ok(());
+    }
     let old = if record.kind == RecordKind::Put {
         usage.put(at);
         let deadline_ms = deadline_of(record.extension).ok().flatten();
@@ -153,7 +156,7 @@ fn apply_range_delete(
     let Some(removed) = KeyHash::removed_by(record)? else {
         return Err(Reason::Unknown { what: "range delete of a cask table", found: 1 });
     };
-    if mutants::active("redo_forgets_range_deletes") {
+    if mutants::active("cask_redo_forgets_range_deletes") {
         return Ok(());
     }
     for hash in removed {

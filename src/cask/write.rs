@@ -12,6 +12,7 @@ use crate::shard::ShardState;
 use crate::ticket::Ticket;
 use crate::write::Obstacle;
 use slotcask_cask::{CachedRecord, Location};
+use slotcask_format::mutants;
 use slotcask_format::record::{
     FLAG_LZ4, Record, RecordKind, SLOT_NONE, deadline_extension, record_size,
 };
@@ -39,7 +40,8 @@ impl<'a> Pair<'a> {
         packed: Option<&'a [u8]>,
         deadline_ms: Option<u64>,
     ) -> Self {
-        let flags = if packed.is_some() { FLAG_LZ4 } else { 0 };
+        let hides = deadline_ms.is_some() && mutants::active("compression_not_flagged");
+        let flags = if packed.is_some() && !hides { FLAG_LZ4 } else { 0 };
         Self { key, value, stored: packed.unwrap_or(value), deadline_ms, flags }
     }
 

@@ -11,6 +11,7 @@ use crate::table::Table;
 use crate::write::Obstacle;
 use slotcask_cask::KeyHash;
 use slotcask_fixed::SlotMeta;
+use slotcask_format::mutants;
 use slotcask_format::range_delete::{KeyMark, RangeDelete, Removed};
 use slotcask_format::record::{KEY_LEN_MAX, RecordKind, SLOT_NONE, VALUE_LEN_MAX, record_size};
 use slotcask_format::slot::SlotKind;
@@ -64,7 +65,10 @@ impl RangeOf {
     /// The keys of the range on a shard, or `None` when they are more than `max`, or have a gibibyte together.
     fn keys(&self, order: &Order, max: usize) -> Option<Chunk> {
         let mut chunk = order.chunk();
-        let to = self.end().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut to = self.end().map_or(Bound::Unbounded, Bound::Excluded);
+        if let (Bound::Excluded(end), true) = (to, mutants::active("range_includes_end")) {
+            to = Bound::Included(end);
+        }
         let from = Bound::Included(self.from.as_slice());
         order.read(from, to, Direction::Ascending, max + 1, &mut chunk);
         let is_whole = chunk.len() <= max && chunk.keys.bytes_len() < CHUNK_BYTES_MAX;

@@ -192,7 +192,11 @@ impl Opening {
             manifest_named: self.manifest_named,
             end: ScanEnd {
                 last_sequence: floor - 1,
-                watermark: state.durable_sequence,
+                watermark: if mutants::active("tail_forgets_manifest") {
+                    0
+                } else {
+                    state.durable_sequence
+                },
                 previous: state.floor_previous,
                 time_floor_ms: state.time_floor_ms,
                 epoch: state.epoch,
@@ -610,8 +614,7 @@ impl<V: LogVisitor> Walk<'_, V> {
         // The manifest may prove what no later flush does.
         let proven = self.end.watermark;
         self.end.pending.retain(|pending| pending.header.next_sequence() - 1 > proven);
-        self.facts.manifest_short =
-            self.manifest_named > manifest.sequence && !mutants::active("ignore_short_manifest");
+        self.facts.manifest_short = self.manifest_named > manifest.sequence;
         self.facts.below_watermark =
             last < self.end.watermark && !mutants::active("ignore_watermark");
         self.facts.above_watermark = last > self.end.watermark;

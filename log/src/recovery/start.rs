@@ -113,9 +113,10 @@ impl Opening {
         }
         // Segments that were ready and not used are zeroed files: spares again.
         for unused in self.segments.iter().filter(|segment| segment.first_sequence.is_none()) {
-            let spare = ShardFile::Spare(unused.generation);
+            let number = maintenance.spare_number(unused.generation);
+            let spare = ShardFile::Spare(number);
             disk.rename(&unused.path, &self.ident.dir.join(spare.name()))?;
-            maintenance.spares.push(unused.generation);
+            maintenance.spares.push(number);
         }
         while maintenance.files() >= u64::from(self.config.segment_count) {
             let Some(number) = maintenance.spares.pop() else { break };

@@ -1,6 +1,6 @@
 //! What a store holds, read in more than one way, which have to agree.
 
-use crate::life::{cask_key, cask_len};
+use crate::life::{cask_key, cask_value};
 use crate::model::{State, value};
 use crate::verdict::Refused;
 use slotcask::{Error, Store, TableInfo, TableKind};
@@ -20,7 +20,7 @@ fn cask_contents(store: &Store, name: &str) -> std::result::Result<BTreeMap<u64,
         let number: u64 =
             text.trim_end_matches('-').parse().map_err(|_| contradiction("an unknown key"))?;
         let n = u64::from_le_bytes(bytes[..8].try_into().expect("values have 8 bytes"));
-        if bytes != value(n, cask_len(n)) || key != cask_key(number) {
+        if bytes != cask_value(n) || key != cask_key(number) {
             return Err(contradiction("a torn value"));
         }
         if table.get(&key).map_err(refused)?.as_deref() != Some(&bytes[..]) {
@@ -32,7 +32,8 @@ fn cask_contents(store: &Store, name: &str) -> std::result::Result<BTreeMap<u64,
     }
     if table.info().ordered {
         let keys: Vec<Vec<u8>> = found.keys().map(|key| cask_key(*key)).collect();
-        scanned(table.scan().map_err(refused)?.keys(), keys).map_err(Refused::Contradiction)?;
+        let scan = || table.scan().map_err(refused);
+        scanned(scan()?, scan()?, keys).map_err(Refused::Contradiction)?;
     }
     // Keys whose deadline has passed may still be counted.
     if (found.len() as u64) > table.len() {
@@ -43,18 +44,22 @@ fn cask_contents(store: &Store, name: &str) -> std::result::Result<BTreeMap<u64,
     Ok(found)
 }
 
-/// Compares what a scan gives with the keys that are there.
+/// Compares what a scan up and one down give with the keys that are there.
 fn scanned<T: slotcask::OrderedTable>(
-    keys: slotcask::Keys<T>,
+    up: slotcask::Range<T>,
+    down: slotcask::Range<T>,
     mut expected: Vec<Vec<u8>>,
 ) -> Result<(), String> {
     expected.sort_unstable();
-    let found: slotcask::Result<Vec<Vec<u8>>> = keys.collect();
-    let found = found.map_err(|error| error.to_string())?;
-    if found == expected {
-        return Ok(());
+    for (scan, name) in [(up, "up"), (down.descending(), "down")] {
+        let found: slotcask::Result<Vec<Vec<u8>>> = scan.keys().collect();
+        let found = found.map_err(|error| error.to_string())?;
+        if found != expected {
+            return Err(format!("a scan {name} gives {found:?}, iteration {expected:?}"));
+        }
+        expected.reverse();
     }
-    Err(format!("a scan gives {found:?}, iteration {expected:?}"))
+    Ok(())
 }
 
 /// What a store holds, read by iteration and by single gets.
@@ -98,7 +103,8 @@ fn fixed_contents(
         }
         if info.ordered {
             let keys = found.keys().map(|key| key.to_le_bytes()[..info.key_len].to_vec()).collect();
-            scanned(table.scan().map_err(|error| error.to_string())?.keys(), keys)?;
+            let scan = || table.scan().map_err(|error| error.to_string());
+            scanned(scan()?, scan()?, keys)?;
         }
         // Keys whose deadline has passed may still be counted.
         if found.len() as u64 > table.len()

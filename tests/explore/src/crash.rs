@@ -59,7 +59,7 @@ impl Tally {
 }
 
 /// The ways in which a power loss now can end.
-fn plans(disk: &SimDisk, random: &mut Random, profile: Profile) -> Vec<CrashPlan> {
+pub(crate) fn plans(disk: &SimDisk, random: &mut Random, profile: Profile) -> Vec<CrashPlan> {
     let pending = disk.pending_summary();
     let mut plans = vec![CrashPlan::keep_none(), CrashPlan::keep_all()];
     for names in 0..pending.names.len() {
@@ -90,13 +90,13 @@ fn plans(disk: &SimDisk, random: &mut Random, profile: Profile) -> Vec<CrashPlan
     plans
 }
 
-/// The ends of all strings of up to three operations, and of the directed ones when there is a cask table: every one is played whole and
+/// The ends of all strings of up to three operations, and of the directed ones: every one is played whole and
 /// judged by what is left when the power goes then.
 /// The first violation ends it.
 #[must_use]
 pub fn ends(budget: &Budget) -> Option<String> {
     let strings = (0..EXHAUSTIVE).map(|number| script(number, budget.cask));
-    for script in directed().filter(|_| budget.cask).chain(strings) {
+    for script in directed(budget.cask).chain(strings) {
         let (Cut { disk, model }, _life) = match end_of(&script, budget.profile, budget.protected) {
             Ok(end) => end,
             Err(error) => {
@@ -110,6 +110,21 @@ pub fn ends(budget: &Budget) -> Option<String> {
         }
     }
     None
+}
+
+/// Explores the directed strings whole: the power goes at every call. The first violation ends it.
+#[must_use]
+pub fn directed_whole(budget: &Budget) -> Tally {
+    let started = Instant::now();
+    let mut explorer = Explorer::new(budget);
+    // What a killed process leaves in the double-write area is what protects its pages.
+    explorer.kills = budget.protected;
+    for script in directed(budget.cask) {
+        if started.elapsed() < budget.time && explorer.tally.violations.is_empty() {
+            explorer.script(&script, None);
+        }
+    }
+    explorer.tally
 }
 
 /// Explores this part of the scripts until the budget is used up.
@@ -151,11 +166,13 @@ struct Explorer<'a> {
     budget: &'a Budget,
     seen: HashSet<(u64, usize, usize)>,
     tally: Tally,
+    /// The process is killed at every stop.
+    kills: bool,
 }
 
 impl<'a> Explorer<'a> {
     fn new(budget: &'a Budget) -> Self {
-        Self { budget, seen: HashSet::new(), tally: Tally::default() }
+        Self { budget, seen: HashSet::new(), tally: Tally::default(), kills: false }
     }
 
     /// Whether this state was not met before.
@@ -204,7 +221,7 @@ impl<'a> Explorer<'a> {
         let mut random = Random(script.seed ^ stop << 40 ^ 0xc0ff_ee00);
         // The process dies here and the power stays: what was written and not synced is there for the recovery, and can go
         // with the power after it.
-        let kill = random.below(KILL) == 0;
+        let kill = random.below(KILL) == 0 || self.kills;
         let mut second = Random(random.word());
         if kill || thorough {
             let killed = cut.disk.after_kill();

@@ -3,8 +3,9 @@
 //! A fault is detected when the opening refuses the store, or says in its report what it did; it is harmless when contents and
 //! report are the same as without it. Everything else is silent.
 
-use crate::life::{Life, Op, ROOT};
+use crate::life::{Life, ROOT};
 use crate::model::{Model, State};
+use crate::op::Op;
 use crate::random::Random;
 use crate::verdict::{Opened, Refused, open};
 use slotcask_format::file_name::ShardFile;
@@ -232,6 +233,19 @@ impl Image {
         self.judge(&damaged, &kind_of(path), &what, self.is_excused(path, at), tally);
     }
 
+    /// Replaces each hint by that of the diverged copy.
+    fn twin_hints(&self, tally: &mut Tally) {
+        for (path, _) in self.disk.files() {
+            let Some(bytes) = self.twin.read_all(&path).filter(|_| kind_of(&path) == "hint") else {
+                continue;
+            };
+            let damaged = self.disk.fork();
+            damaged.put_file(&path, &bytes);
+            let what = format!("{} replaced by a diverged copy's", path.display());
+            self.judge(&damaged, "hint", &what, false, tally);
+        }
+    }
+
     /// Puts something somewhere else, or takes it away.
     pub fn misplace(&self, random: &mut Random, tally: &mut Tally) {
         let files = self.disk.files();
@@ -364,6 +378,9 @@ pub fn run(count: u64, seed: u64, misplace: bool) -> Tally {
     let mut tally = Tally::default();
     let mut random = Random(seed);
     let images = images(seed);
+    if misplace {
+        images.iter().for_each(|image| image.twin_hints(&mut tally));
+    }
     let mut rounds = 0;
     while tally.tried < count && rounds < 4 * count && tally.silent.len() < 5 {
         rounds += 1;

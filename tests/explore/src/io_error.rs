@@ -1,11 +1,13 @@
 //! The Nth call to the disk fails, once or for ever; whatever was acknowledged is there when the disk works again.
 
 use crate::crash::{EXHAUSTIVE, Script, script};
+use crate::cuts::{Cut, cuts_of};
 use crate::life::Life;
 use crate::model::{Model, State};
-use crate::verdict::judge;
+use crate::op::Op;
+use crate::verdict::{self, judge};
 use slotcask::Error;
-use slotcask_io::sim::{CrashPlan, Fault, FaultError, OpFilter};
+use slotcask_io::sim::{CrashPlan, Fault, FaultError, OpFilter, OpKind};
 use slotcask_io::{SimDisk, SimOptions};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,13 +26,73 @@ pub struct Tally {
     pub violations: Vec<String>,
 }
 
+/// Deletes that have to be accepted on a full disk.
+const DELETES: u64 = 20;
+
 const ERRORS: [FaultError; 4] =
     [FaultError::Eio, FaultError::Enospc, FaultError::Eintr, FaultError::Short];
 
-/// Tries every `step`th script with every call failing in turn.
+/// Lives that fill the log, with no room from some call on: what gives space back is accepted all the same.
+fn full_disk(tally: &mut Tally) {
+    let script = Script { seed: 1 << 42, ops: vec![Op::Grow; 8], cask: false };
+    let calls = {
+        let (disk, ..) = play(&script, None, false);
+        disk.op_count(OpFilter::Any)
+    };
+    for at in (0..calls).step_by(4) {
+        try_one(&script, at, FaultError::Enospc, true, tally);
+        if !tally.violations.is_empty() {
+            return;
+        }
+    }
+}
+
+/// Lives in which each sync fails once, and the process is killed then: the kernel calls what it threw away clean, so the next process
+/// reads it, and no sync makes it durable.
+fn dead_syncs(tally: &mut Tally) {
+    use Op::{Checkpoint, Poll, Put, Reopen, Rotate, Sync};
+    let lives: [&[Op]; 3] =
+        [&[Put, Sync, Poll, Put, Sync], &[Put, Rotate, Put, Sync], &[Reopen, Put, Checkpoint]];
+    for (seed, ops) in (1 << 43..).zip(lives) {
+        let script = Script { seed, ops: ops.to_vec(), cask: false };
+        let (disk, ..) = play(&script, None, false);
+        for at in 0..disk.op_count(OpFilter::Kind(OpKind::Sync)) {
+            let fault = Fault::once(OpFilter::Kind(OpKind::Sync), at, FaultError::Eio);
+            let (disk, model, ..) = play(&script, Some(fault), false);
+            disk.clear_faults();
+            tally.lives += 1;
+            if let Err(what) = after_dead_sync(&disk.after_kill(), &model) {
+                let what = format!("{ops:?}, sync {at} failed, killed then: {what}");
+                tally.violations.push(what);
+                return;
+            }
+        }
+    }
+}
+
+/// The power goes at each call of the next process's opening, and right behind it.
+fn after_dead_sync(disk: &SimDisk, model: &Model) -> Result<(), String> {
+    let (mut cuts, opened) = cuts_of(disk, model, || verdict::open(disk, false));
+    cuts.push(Cut { disk: disk.fork(), model: model.clone() });
+    drop(opened);
+    for (stop, cut) in cuts.iter().enumerate() {
+        judge(&cut.disk.crash(&mut CrashPlan::keep_none()), false, model)
+            .map_err(|what| format!("at {stop} of the recovery: {what}"))?;
+    }
+    Ok(())
+}
+
+/// Tries every `step`th script with every call failing in turn, after lives that fill the log and lives whose syncs fail.
 #[must_use]
 pub fn run(scripts: u64, lives_max: u64, cask: bool) -> Tally {
     let mut tally = Tally::default();
+    if !cask {
+        dead_syncs(&mut tally);
+        full_disk(&mut tally);
+    }
+    if !tally.violations.is_empty() {
+        return tally;
+    }
     let step = (EXHAUSTIVE / scripts.max(1)).max(1);
     'all: for number in (0..EXHAUSTIVE).rev().step_by(step as usize) {
         let script = script(number, cask);
@@ -77,8 +139,15 @@ fn play(
             });
             if let (Err(Error::DiskFull { .. }), Some(store), true) = (&end, &life.store, probe) {
                 // What gives space back is accepted all the same. The model does not know of it: this life is not judged further.
-                if let Ok(table) = store.open_table("a") {
-                    let refused = match table.write_delete(1_u64.to_le_bytes()) {
+                if let Ok(table) = store.open_table("b") {
+                    // Some of those that are there, so that each is written.
+                    let keys =
+                        model.last().b.iter().flatten().map(|(key, _)| *key).collect::<Vec<_>>();
+                    let deleted = keys
+                        .iter()
+                        .take(DELETES as usize)
+                        .try_for_each(|key| table.write_delete(&key.to_le_bytes()[..5]).map(drop));
+                    let refused = match deleted {
                         Err(Error::DiskFull { shard, cause, what }) => Err(Error::DiskFull {
                             shard,
                             cause: format!("a delete: {cause}"),

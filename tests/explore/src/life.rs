@@ -2,146 +2,17 @@
 
 use crate::contents::contents;
 use crate::model::{Model, State, value};
+use crate::op::Op;
+use crate::random::Random;
 use slotcask::{
-    CaskOptions, CaskTable, Durability, Error, Options, Result, Store, Table, TableOptions,
-    WriteOptions,
+    CaskOptions, CaskTable, Compression, Durability, Error, Options, Result, Store, Table,
+    TableOptions, WriteOptions,
 };
 use slotcask_io::sim::{SimClock, env_of};
 use slotcask_io::{Env, SimDisk};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What a life is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Op {
-    /// A new key, buffered.
-    Put,
-    /// An old key, buffered.
-    Overwrite,
-    /// A delete, buffered.
-    Delete,
-    /// An atomic batch over both tables, durable when acknowledged.
-    Batch,
-    /// A key of table `a` whose deadline passes, is set, or is cleared.
-    Expire,
-    /// A range of keys of table `b`, durable when acknowledged.
-    RangeDelete,
-    /// A range of keys of table `c`, durable when acknowledged.
-    CaskRangeDelete,
-    /// Everything durable.
-    Sync,
-    /// A checkpoint.
-    Checkpoint,
-    /// A fresh log segment.
-    Rotate,
-    /// So many new keys that the slot file has to grow.
-    Grow,
-    /// Table `b` is dropped and created again.
-    Drop,
-    /// Table `b` is emptied.
-    Clear,
-    /// The idle work of the shard's thread.
-    Poll,
-    /// Closed and opened.
-    Reopen,
-    /// Killed and opened.
-    Kill,
-    /// A new key of table `c`, buffered.
-    CaskPut,
-    /// An old key of table `c`, buffered.
-    CaskOverwrite,
-    /// A delete in table `c`, buffered.
-    CaskDelete,
-    /// Large values in table `c`, enough to fill a third of a segment.
-    CaskFill,
-    /// An atomic batch over tables `a` and `c`, durable when acknowledged.
-    CaskBatch,
-    /// A key of table `c` whose deadline passes, is set, or is cleared.
-    CaskExpire,
-    /// A fresh segment, and what is in the others leaves the log: it becomes data files, or is evacuated.
-    Seal,
-    /// All data files merged.
-    Merge,
-    /// Table `c` is dropped and created again.
-    CaskDrop,
-    /// Table `c` is emptied.
-    CaskClear,
-}
-
-/// The operations of exhaustive lives with a cask table.
-pub const CASK_OPS: [Op; 11] = [
-    Op::CaskPut,
-    Op::CaskOverwrite,
-    Op::CaskDelete,
-    Op::CaskRangeDelete,
-    Op::CaskFill,
-    Op::CaskBatch,
-    Op::Sync,
-    Op::Checkpoint,
-    Op::Seal,
-    Op::Merge,
-    Op::Reopen,
-];
-/// All of them, for random lives with a cask table.
-pub const CASK_ALL: [Op; 24] = [
-    Op::Seal,
-    Op::CaskPut,
-    Op::CaskOverwrite,
-    Op::CaskDelete,
-    Op::CaskRangeDelete,
-    Op::RangeDelete,
-    Op::CaskFill,
-    Op::CaskFill,
-    Op::CaskBatch,
-    Op::CaskExpire,
-    Op::Merge,
-    Op::CaskDrop,
-    Op::CaskClear,
-    Op::Put,
-    Op::Overwrite,
-    Op::Grow,
-    Op::Sync,
-    Op::Checkpoint,
-    Op::Checkpoint,
-    Op::Rotate,
-    Op::Rotate,
-    Op::Poll,
-    Op::Reopen,
-    Op::Kill,
-];
-/// The operations of exhaustive lives.
-pub const OPS: [Op; 11] = [
-    Op::Put,
-    Op::Overwrite,
-    Op::Delete,
-    Op::RangeDelete,
-    Op::Batch,
-    Op::Sync,
-    Op::Checkpoint,
-    Op::Rotate,
-    Op::Grow,
-    Op::Drop,
-    Op::Reopen,
-];
-/// All of them, for random lives.
-pub const ALL: [Op; 15] = [
-    Op::Put,
-    Op::Overwrite,
-    Op::Delete,
-    Op::RangeDelete,
-    Op::Expire,
-    Op::Batch,
-    Op::Sync,
-    Op::Checkpoint,
-    Op::Rotate,
-    Op::Grow,
-    Op::Drop,
-    Op::Clear,
-    Op::Poll,
-    Op::Reopen,
-    Op::Kill,
-];
 
 /// Options of every store that is explored: one shard, a tiny log, no threads.
 #[must_use]
@@ -219,9 +90,11 @@ impl Life {
 
     fn create_cask(&mut self, model: &mut Model) -> Result<()> {
         model.accept(|state| state.c = Some(BTreeMap::new()));
-        // The first one is ordered; of those that follow a drop, every other one.
-        let ordered = self.cask_drops.is_multiple_of(2);
-        self.store()?.create_cask("c", &CaskOptions::new().ordered(ordered))?;
+        // The first one is ordered and compresses; of those that follow a drop, every other one.
+        let is_first = self.cask_drops.is_multiple_of(2);
+        let compression = if is_first { Compression::Lz4 } else { Compression::None };
+        let options = CaskOptions::new().ordered(is_first).compression(compression);
+        self.store()?.create_cask("c", &options)?;
         model.acknowledge();
         Ok(())
     }
@@ -232,7 +105,7 @@ impl Life {
         model.accept(|state| {
             map(state, "c").insert(key, n);
         });
-        let written = table.write(cask_key(key), value(n, cask_len(n)));
+        let written = table.write(cask_key(key), cask_value(n));
         written.map(drop).inspect_err(|_| model.refuse())
     }
 
@@ -257,7 +130,7 @@ impl Life {
         self.removed(table.delete_range_with(from..to, &durable()), model)
     }
 
-    /// All keys whose text begins with a 1: key 1, and those of large values.
+    /// All keys whose text begins with a 1: key 1, and those of large values. Key 2 is the first behind the range.
     fn cask_range_delete(&mut self, model: &mut Model) -> Result<()> {
         let table = self.store()?.open_cask("c")?;
         if !table.info().ordered {
@@ -266,7 +139,7 @@ impl Life {
         model.accept(|state| {
             map(state, "c").retain(|key, _| !cask_key(*key).starts_with(b"1"));
         });
-        self.removed(table.delete_range_with("1".."2", &durable()), model)
+        self.removed(table.delete_range_with(&b"1"[..]..&cask_key(2), &durable()), model)
     }
 
     fn removed(&self, removed: Result<u64>, model: &mut Model) -> Result<()> {
@@ -334,8 +207,8 @@ impl Life {
             map(state, "c").remove(&0);
         });
         batch.put(&a, key_bytes(&a, key), value(n, A_VALUE))?;
-        batch.put(&c, cask_key(key), value(n, cask_len(n)))?;
-        batch.put(&c, cask_key(1), value(n, cask_len(n)))?;
+        batch.put(&c, cask_key(key), cask_value(n))?;
+        batch.put(&c, cask_key(1), cask_value(n))?;
         batch.delete(&c, cask_key(0))?;
         self.commit(batch, model)
     }
@@ -555,7 +428,7 @@ impl Expiring {
                 let bytes = value(n, table.info().value_len);
                 table.put_with(key_bytes(table, 1), bytes, options)
             }
-            Self::Cask(table) => table.put_with(cask_key(1), value(n, cask_len(n)), options),
+            Self::Cask(table) => table.put_with(cask_key(1), cask_value(n), options),
         }
     }
 
@@ -596,7 +469,13 @@ pub(crate) fn cask_key(key: u64) -> Vec<u8> {
     format!("{key}{}", "-".repeat(key as usize % 9)).into_bytes()
 }
 
-/// Length of the value of table `c` that stands for a number.
-pub(crate) fn cask_len(n: u64) -> usize {
-    if n.is_multiple_of(5) { 2000 } else { 24 + (n as usize * 37) % 200 }
+/// The value of table `c` that stands for a number: of some length, and most of them shorter when they are compressed. Large
+/// ones are noise, so that they fill segments in any case.
+pub(crate) fn cask_value(n: u64) -> Vec<u8> {
+    if !n.is_multiple_of(5) {
+        return value(n, 24 + (n as usize * 37) % 200);
+    }
+    let mut noise = Random(n);
+    let words = std::iter::once(n).chain((1..250).map(|_| noise.word()));
+    words.flat_map(u64::to_le_bytes).collect()
 }

@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::json;
 use slotcask_explore::crash::{self, Budget, Tally};
 use slotcask_explore::cuts::replay;
-use slotcask_explore::{damage, io_error, kill, manifest, mutants, race, resurrect};
+use slotcask_explore::{
+    catalogue, damage, io_error, kill, killed, lengths, manifest, mutants, race, resurrect,
+};
 use slotcask_io::sim::Profile;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -113,6 +115,19 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Simulated processes that die one after the other at every call, and then the power goes.
+    Killed {
+        /// Last calls of each life at which a process dies.
+        #[arg(long, default_value_t = 25)]
+        calls: usize,
+        /// Which tables the lives have.
+        #[arg(long, value_enum, default_value = "fixed")]
+        component: Component,
+    },
+    /// Changes of the catalogue over two shards, cut short everywhere.
+    Catalogue,
+    /// Lengths of compressed values that lie.
+    Lengths,
     /// The process that `kill` kills.
     #[command(hide = true)]
     KillChild {
@@ -122,7 +137,7 @@ enum Command {
         #[arg(long)]
         sync: bool,
     },
-    /// Overwrites, deletes, expiries and merges of one key in every order, and every way to reopen: nothing comes back.
+    /// Overwrites, deletes, expiries, range deletes and merges of one key in every order, and every way to reopen: nothing comes back.
     Resurrect {
         /// Longest sequence.
         #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=8))]
@@ -226,6 +241,21 @@ fn main() -> ExitCode {
                 }
             };
         }
+        Command::Killed { calls, component } => {
+            let tally = killed::run(component == Component::Cask, calls);
+            (
+                json!({"processes killed": tally.killed, "distinct states": tally.states}),
+                tally.violation.into_iter().collect(),
+            )
+        }
+        Command::Catalogue => {
+            let (opened, violation) = catalogue::run();
+            (json!({"stores opened": opened}), violation.into_iter().collect())
+        }
+        Command::Lengths => {
+            let (tried, violation) = lengths::run();
+            (json!({"lengths tried": tried}), violation.into_iter().collect())
+        }
         Command::Resurrect { steps, threads, reproduce } => {
             let (tried, judged, violations) = resurrect::run(steps, threads, reproduce);
             (json!({"sequences": tried, "openings judged": judged}), violations)
@@ -258,8 +288,16 @@ fn main() -> ExitCode {
                 .filter(|outcome| outcome.caught_by.is_none())
                 .map(|outcome| format!("{} was not caught", outcome.name))
                 .collect();
-            let caught = outcomes.len() - missed.len();
-            (json!({"caught": caught, "planted": outcomes.len()}), missed)
+            let caught = |cask| {
+                let of_it = || outcomes.iter().filter(|outcome| outcome.cask == cask);
+                let caught = of_it().filter(|outcome| outcome.caught_by.is_some()).count();
+                format!("{caught} / {}", of_it().count())
+            };
+            let all = format!("{} / {}", outcomes.len() - missed.len(), outcomes.len());
+            (
+                json!({"caught / planted": all, "durable core": caught(false), "cask tables": caught(true)}),
+                missed,
+            )
         }
     };
     finish(args.json, figures, &violations, started)
@@ -317,7 +355,11 @@ fn run_crash(
                 .map(|part| {
                     let budget = Budget { part: (part, threads), ..*budget };
                     scope.spawn(move || {
-                        crash::explore(&budget, |tally| {
+                        let mut directed = match part {
+                            0 => crash::directed_whole(&budget),
+                            _ => Tally::default(),
+                        };
+                        let explored = crash::explore(&budget, |tally| {
                             if show && part == 0 && tally.lives % 50 == 0 {
                                 eprint!(
                                     "\r{} lives, {} states",
@@ -325,7 +367,9 @@ fn run_crash(
                                     tally.states * threads
                                 );
                             }
-                        })
+                        });
+                        directed.merge(explored);
+                        directed
                     })
                 })
                 .collect();

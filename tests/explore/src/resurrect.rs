@@ -1,5 +1,5 @@
 //! Nothing that was overwritten or deleted comes back: every order of a few steps on one key of a cask table and one of a fixed table,
-//! each in a segment of its own, then every way to reopen, with hints as they are, without them, and with damaged ones.
+//! both ordered, each step in a segment of its own, then every way to reopen, with hints as they are, without them, and with damaged ones.
 //!
 //! What can bring a key back is an older version in a data file whose tombstone went too early, or a hint that lists it.
 
@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const KEY: &[u8; 8] = b"the key ";
+/// What a range delete removes: the key, and another one that merges bring back, so that one of the two may need it longer.
+const RANGE: &[u8; 4] = b"the ";
+const OTHER: &[u8; 9] = b"the other";
 const FIXED_LEN: usize = 16;
 
 /// What is done to the key.
@@ -24,12 +27,15 @@ pub enum Step {
     Delete,
     /// It is put, and its time comes.
     Expire,
-    /// Data files are merged.
+    /// The range that it lies in is deleted.
+    RangeDelete,
+    /// Another key of the range is put, and data files are merged.
     Merge,
 }
 
 /// All of them.
-pub const STEPS: [Step; 4] = [Step::Overwrite, Step::Delete, Step::Expire, Step::Merge];
+pub const STEPS: [Step; 5] =
+    [Step::Overwrite, Step::Delete, Step::Expire, Step::RangeDelete, Step::Merge];
 
 /// Sequences of one to `longest` steps.
 #[must_use]
@@ -58,6 +64,13 @@ pub fn sequence(mut number: u64) -> Vec<Step> {
             step
         })
         .collect()
+}
+
+/// The numbers under the key and under the other one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Expected {
+    key: Option<u64>,
+    other: Option<u64>,
 }
 
 /// How hints are found at an opening.
@@ -157,39 +170,52 @@ pub fn run(longest: u32, threads: u64, only: Option<u64>) -> (u64, u64, Vec<Stri
     (tried.into_inner(), judged.into_inner(), violations.into_inner().expect("no holder panics"))
 }
 
-/// The number under the key, the disk of the running store, everything synced, and the disk after its close.
-fn perform(world: &World, steps: &[Step]) -> Result<(Option<u64>, SimDisk, SimDisk)> {
+/// The numbers under the keys, the disk of the running store, everything synced, and the disk after its close.
+fn perform(world: &World, steps: &[Step]) -> Result<(Expected, SimDisk, SimDisk)> {
     let store = world.open(&world.disk)?;
-    let cask = store.create_cask("c", &CaskOptions::new())?;
-    let fixed = store.create_table("f", TableOptions::fixed(8, FIXED_LEN).deadlines(true))?;
+    let cask = store.create_cask("c", &CaskOptions::new().ordered(true))?;
+    let fixed =
+        store.create_table("f", TableOptions::fixed(8, FIXED_LEN).deadlines(true).ordered(true))?;
     let mut number = 1;
     cask.put(KEY, cask_value(number))?;
+    cask.put(OTHER, cask_value(number))?;
     fixed.put(KEY, fixed_value(number))?;
-    let mut expected = Some(number);
+    let mut expected = Expected { key: Some(number), other: Some(number) };
     for (at, step) in steps.iter().enumerate() {
         // Bytes that live on, so that the segment becomes a data file, and bytes that die, so that it is worth a merge.
-        cask.put(format!("ballast-{at}"), vec![1; 5000])?;
-        cask.put("dying ballast", vec![2; 3000])?;
+        // Of two segments one is mostly live, and sealed; some range deletes stand alone, and are evacuated.
+        let ballast = if at % 2 == 0 { 15_500 } else { 5000 };
+        if *step != Step::RangeDelete || at % 2 == 0 {
+            cask.put(format!("ballast-{at}"), vec![1; ballast])?;
+            cask.put("dying ballast", vec![2; 3000])?;
+        }
         number += 1;
         match step {
             Step::Overwrite => {
                 cask.put(KEY, cask_value(number))?;
                 fixed.put(KEY, fixed_value(number))?;
-                expected = Some(number);
+                expected.key = Some(number);
             }
             Step::Delete => {
                 cask.delete(KEY)?;
                 fixed.delete(KEY)?;
-                expected = None;
+                expected.key = None;
             }
             Step::Expire => {
                 let brief = WriteOptions::new().ttl(Duration::from_millis(1));
                 cask.put_with(KEY, cask_value(number), &brief)?;
                 fixed.put_with(KEY, fixed_value(number), &brief)?;
                 world.clock.advance(Duration::from_secs(1));
-                expected = None;
+                expected.key = None;
+            }
+            Step::RangeDelete => {
+                cask.delete_prefix(RANGE)?;
+                fixed.delete_prefix(RANGE)?;
+                expected = Expected::default();
             }
             Step::Merge => {
+                cask.put(OTHER, cask_value(number))?;
+                expected.other = Some(number);
                 store.sync()?;
                 store.merge()?;
             }
@@ -232,11 +258,7 @@ fn spoil(disk: &SimDisk, hints: Hints) {
 }
 
 /// Opens, looks, merges, looks, and does it once more.
-fn reopened(
-    world: &World,
-    disk: &SimDisk,
-    expected: Option<u64>,
-) -> std::result::Result<(), String> {
+fn reopened(world: &World, disk: &SimDisk, expected: Expected) -> std::result::Result<(), String> {
     for round in 0..2 {
         let store = world.open(disk).map_err(|error| format!("round {round}: {error}"))?;
         let found = look(&store, expected).and_then(|()| {
@@ -249,30 +271,38 @@ fn reopened(
     Ok(())
 }
 
-fn look(store: &Store, expected: Option<u64>) -> std::result::Result<(), String> {
+fn look(store: &Store, expected: Expected) -> std::result::Result<(), String> {
     let text = |error: slotcask::Error| error.to_string();
     let cask = store.open_cask("c").map_err(text)?;
-    let found = cask.get(KEY).map_err(text)?;
-    if found != expected.map(cask_value) {
-        return Err(format!("the cask table holds {:?}, expected {expected:?}", number_of(&found)));
+    let mut there = Vec::new();
+    for (key, number) in [(&KEY[..], expected.key), (&OTHER[..], expected.other)] {
+        let name = String::from_utf8_lossy(key);
+        let found = cask.get(key).map_err(text)?;
+        if found != number.map(cask_value) {
+            let found = number_of(&found);
+            return Err(format!("the cask table holds {found:?} under {name}, not {number:?}"));
+        }
+        there.extend(found.map(|value| (key.to_vec(), value)));
     }
-    let mut seen = None;
-    for record in cask.iter() {
-        let (key, value) = record.map_err(text)?;
-        if key == KEY {
-            seen = Some(value);
+    let scanned = cask.prefix(RANGE).and_then(Iterator::collect::<Result<Vec<_>>>).map_err(text)?;
+    let all = cask.iter().collect::<Result<Vec<_>>>().map_err(text)?;
+    let mut iterated: Vec<_> = all.into_iter().filter(|(key, _)| key.starts_with(RANGE)).collect();
+    iterated.sort_unstable();
+    for (found, name) in [(scanned, "scan"), (iterated, "iteration")] {
+        if found != there {
+            let keys: Vec<_> = found.iter().map(|(key, _)| String::from_utf8_lossy(key)).collect();
+            return Err(format!("the {name} gives {keys:?}, expected {expected:?}"));
         }
     }
-    if seen != found {
-        return Err(format!("the iteration gives {:?}, expected {expected:?}", number_of(&seen)));
-    }
     let fixed = store.open_table("f").map_err(text)?;
-    let found = fixed.get(KEY).map_err(text)?;
-    if found != expected.map(|number| fixed_value(number).to_vec()) {
-        return Err(format!(
-            "the fixed table holds {:?}, expected {expected:?}",
-            number_of(&found)
-        ));
+    let value = expected.key.map(|number| fixed_value(number).to_vec());
+    let scanned = fixed.scan().and_then(Iterator::collect::<Result<Vec<_>>>).map_err(text)?;
+    let scanned = scanned.into_iter().map(|(_, value)| value).next();
+    for found in [fixed.get(KEY).map_err(text)?, scanned] {
+        if found != value {
+            let found = number_of(&found);
+            return Err(format!("the fixed table holds {found:?}, expected {expected:?}"));
+        }
     }
     Ok(())
 }
@@ -289,8 +319,8 @@ mod tests {
     #[test]
     fn sequences_are_all_there_and_differ() {
         let all: Vec<_> = (0..sequences(3)).map(sequence).collect();
-        assert_eq!(all.len(), 4 + 16 + 64);
-        assert_eq!((all[0].len(), all[4].len(), all[83].len()), (1, 2, 3));
+        assert_eq!(all.len(), 5 + 25 + 125);
+        assert_eq!((all[0].len(), all[5].len(), all[154].len()), (1, 2, 3));
         for (at, one) in all.iter().enumerate() {
             assert!(!all[..at].contains(one));
         }
