@@ -31,7 +31,7 @@ pub use hints::{hint_of, open_data, read_hint, rebuild_hint, remove_data, write_
 pub use keydir::Keydir;
 pub use load::{FileFigures, Loaded, TableToLoad, load};
 pub use location::{GENERATION_MAX, Location};
-pub use merge::{Input, Limits, Merged, Move, View, merge};
+pub use merge::{Input, Limits, Merged, Move, Vanished, View, merge};
 pub use record::CachedRecord;
 pub use writer::Output;
 

@@ -21,6 +21,7 @@ use slotcask_format::range_delete::{KeyMark, RangeDelete, Removed};
 use slotcask_format::record::{Record, RecordKind, deadline_of, record_seed};
 use slotcask_io::{Env, File};
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// A file whose records are taken over.
@@ -66,12 +67,23 @@ pub struct Move {
     pub hash: KeyHash,
     /// Where it stood.
     pub from: Location,
-    /// Where it stands; `None` when it became an expiry.
-    pub to: Option<Location>,
+    /// Where it stands.
+    pub to: Location,
     /// When it vanishes, if it does.
-    pub deadline_ms: Option<u64>,
-    /// The key of one that became an expiry; empty otherwise.
+    pub deadline_ms: Option<NonZeroU64>,
+}
+
+/// A record that became an expiry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vanished {
+    /// Table.
+    pub table: u32,
+    /// Hash of its key.
+    pub hash: KeyHash,
+    /// Its key.
     pub key: Box<[u8]>,
+    /// Where it stood.
+    pub from: Location,
 }
 
 /// What a merge came to. Nothing counts until the manifest says so.
@@ -81,6 +93,8 @@ pub struct Merged {
     pub outputs: Vec<Output>,
     /// What the keydirs have to be told.
     pub moves: Vec<Move>,
+    /// As well, of what vanished.
+    pub vanished: Vec<Vanished>,
     /// Deletes and expiries that were copied.
     pub tombstones_kept: u64,
     /// Deletes and expiries that were left behind.
@@ -237,13 +251,13 @@ impl<'a> Work<'a> {
         }) else {
             return Ok(());
         };
-        let path = crate::data::path_of(self.ident, generation);
-        let deadline_ms = deadline_of(record.extension)
-            .map_err(|reason| CaskError::corrupt(&path, offset, reason))?;
+        let deadline_ms = deadline_of(record.extension).map_err(|reason| {
+            CaskError::corrupt(&crate::data::path_of(self.ident, generation), offset, reason)
+        })?;
         let table = record.table;
         if deadline_ms.is_some_and(|deadline| deadline <= self.view.now_ms()) {
             let key = record.key.into();
-            self.merged.moves.push(Move { table, hash, from, to: None, deadline_ms, key });
+            self.merged.vanished.push(Vanished { table, hash, key, from });
             if mutants::active("expired_vanishes") {
                 return Ok(());
             }
@@ -261,8 +275,9 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         let to = self.append(record, bytes)?;
-        let key = Box::default();
-        self.merged.moves.push(Move { table, hash, from, to: Some(to), deadline_ms, key });
+        // A deadline of zero has passed, so that it is none of those that are left.
+        let deadline_ms = deadline_ms.and_then(NonZeroU64::new);
+        self.merged.moves.push(Move { table, hash, from, to, deadline_ms });
         Ok(())
     }
 

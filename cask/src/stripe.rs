@@ -110,16 +110,18 @@ impl Stripe {
         }
         // What stands from there on moves by one, up to the first empty place.
         let mut carried = entry;
-        loop {
-            if at == self.places_count() {
+        while carried.place != 0 {
+            if self.entry(at).is_none() {
                 self.extend_to(at + 1);
             }
-            let here = self.entry_mut(at);
-            std::mem::swap(here, &mut carried);
-            if carried.place == 0 {
-                break;
-            }
-            at += 1;
+            let here = &mut self.chunks[at / CHUNK][at % CHUNK..];
+            let empty = here.iter().position(|entry| entry.place == 0);
+            let last = empty.unwrap_or(here.len() - 1);
+            let next = here[last];
+            here.copy_within(..last, 1);
+            here[0] = carried;
+            carried = next;
+            at += last + 1;
         }
         self.len += 1;
     }
@@ -171,26 +173,26 @@ impl Stripe {
         self.spread(homes_of_whole_chunks(homes));
     }
 
-    /// Gives all entries the places that `homes` homes ask for, in place: they are moved to the end, and from there, the first one first, to
-    /// where they belong. None overtakes another, for as many places are behind one as entries.
+    /// Gives all entries the places that `homes` homes ask for.
     fn spread(&mut self, homes: usize) {
-        let live = self.chunks.iter().flatten().filter(|entry| entry.place != 0);
-        let behind = live.fold(0, |next, entry| home(entry.stored, homes).max(next) + 1);
-        let before = self.places_count();
-        self.extend_to(behind.max(homes + SLACK));
-        let mut from = self.places_count();
-        for at in (0..before).rev() {
-            let entry = std::mem::take(self.entry_mut(at));
-            if entry.place != 0 {
-                from -= 1;
-                *self.entry_mut(from) = entry;
-            }
+        let mut live = Vec::with_capacity(self.len);
+        for chunk in &mut self.chunks {
+            live.extend(chunk.iter().filter(|entry| entry.place != 0));
+            chunk.fill(Entry::default());
         }
         self.homes = homes;
+        self.extend_to(homes + SLACK);
+        self.place_all(live.into_iter());
+    }
+
+    /// Puts entries that ascend at their homes or as near behind as they can stand; nothing stands there yet.
+    fn place_all(&mut self, ascending: impl Iterator<Item = Entry>) {
         let mut next = 0;
-        for at in from..self.places_count() {
-            let entry = std::mem::take(self.entry_mut(at));
+        for entry in ascending {
             next = self.home(entry.stored).max(next);
+            if self.entry(next).is_none() {
+                self.extend_to(next + 1);
+            }
             *self.entry_mut(next) = entry;
             next += 1;
         }
@@ -206,15 +208,9 @@ impl Stripe {
         self.homes = homes_of_whole_chunks(sorted.len() * 8 / FULL + 1);
         self.len = sorted.len();
         self.extend_to(self.homes + SLACK);
-        let mut next = 0;
-        for (stored, place) in sorted {
-            next = self.home(*stored).max(next);
-            if next == self.places_count() {
-                self.extend_to(next + 1);
-            }
-            *self.entry_mut(next) = Entry { stored: *stored, place: place.bits() };
-            next += 1;
-        }
+        let entry =
+            |(stored, place): &(u64, Location)| Entry { stored: *stored, place: place.bits() };
+        self.place_all(sorted.iter().map(entry));
     }
 
     pub(crate) fn len(&self) -> usize {

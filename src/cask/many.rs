@@ -18,10 +18,15 @@ impl CaskTable {
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Vec<u8>>>> {
         self.check_readable()?;
         crate::store::refuse_in_update()?;
-        let mut places = Vec::with_capacity(keys.len());
-        for (number, key) in keys.iter().enumerate() {
+        let mut routes = Vec::with_capacity(keys.len());
+        for key in keys {
             self.check_key(key.as_ref())?;
             let route = self.route(key.as_ref());
+            self.keydir(route.shard).prefetch(route.hash);
+            routes.push(route);
+        }
+        let mut places = Vec::with_capacity(keys.len());
+        for (number, route) in routes.into_iter().enumerate() {
             if let Some(at) = self.keydir(route.shard).get(route.hash) {
                 places.push((route.shard, at, number, route));
             }
@@ -67,7 +72,9 @@ impl CaskTable {
             for ((staged, (key, value)), packed) in staged.iter_mut().zip(group).zip(&packed) {
                 let (key, value) = (key.as_ref(), value.as_ref());
                 let pair = Pair::new(key, value, packed.as_deref(), deadline_ms);
-                *staged = Some((self.route(key), pair));
+                let route = self.route(key);
+                self.keydir(route.shard).prefetch(route.hash);
+                *staged = Some((route, pair));
             }
             for at in 0..group.len() {
                 if let Some((route, _)) = staged[at] {

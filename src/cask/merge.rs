@@ -281,23 +281,24 @@ impl Shard {
             let state = guard.state();
             for moved in moves {
                 let Some(keydir) = state.casks.get(&moved.table) else { continue };
-                match moved.to {
-                    Some(to) => {
-                        if keydir.relocate(moved.hash, moved.from, to) {
-                            state.usage.moved(moved.from, to);
-                            self.shelf.cache.follow(moved.from, to, |record| record);
-                            if let Some(deadline_ms) = moved.deadline_ms {
-                                state.expiry.add(deadline_ms, to);
-                            }
-                        }
+                if keydir.relocate(moved.hash, moved.from, moved.to) {
+                    state.usage.moved(moved.from, moved.to);
+                    self.shelf.cache.follow(moved.from, moved.to, |record| record);
+                    if let Some(deadline_ms) = moved.deadline_ms {
+                        state.expiry.add(deadline_ms.get(), moved.to);
                     }
-                    None => {
-                        if keydir.remove_if(moved.hash, moved.from) {
-                            keydir.note_removed(&moved.key);
-                            state.usage.dead(moved.from);
-                            state.counters.expired += 1;
-                        }
-                    }
+                }
+            }
+        }
+        for vanished in merged.vanished.chunks(MOVES_PER_HOLD) {
+            let mut guard = self.lock();
+            let state = guard.state();
+            for gone in vanished {
+                let Some(keydir) = state.casks.get(&gone.table) else { continue };
+                if keydir.remove_if(gone.hash, gone.from) {
+                    keydir.note_removed(&gone.key);
+                    state.usage.dead(gone.from);
+                    state.counters.expired += 1;
                 }
             }
         }

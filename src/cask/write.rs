@@ -156,6 +156,8 @@ impl CaskTable {
         let pair = Pair::new(key, value, packed.as_deref(), deadline_ms);
         let route = self.route(key);
         let shard = self.shard(route.shard);
+        // It arrives while the record is appended.
+        self.keydir(route.shard).prefetch(route.hash);
         loop {
             let outcome = {
                 let mut guard = shard.lock();
