@@ -70,6 +70,25 @@ fn a_swap_undoes_no_delete() {
     });
 }
 
+/// Files of the log are used again: where a record is not flushed yet, a whole one stands that was there in an earlier life of the file.
+#[test]
+fn iteration_passes_over_what_stood_in_a_file_before() {
+    let (env, _disk) = world(3);
+    let store = tiny(1).durability(Durability::Buffered).open_in(env, ROOT).unwrap();
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    for round in 0..1500_u32 {
+        table.put((round % 40).to_le_bytes(), [round as u8; 300]).unwrap();
+        if round % 7 == 0 {
+            store.sync().unwrap();
+        }
+        let mut values: Vec<_> = table.iter().map(|pair| pair.unwrap().1[0]).collect();
+        values.sort_unstable();
+        let mut expected: Vec<_> = (round.saturating_sub(39)..=round).map(|n| n as u8).collect();
+        expected.sort_unstable();
+        assert_eq!(values, expected, "round {round}");
+    }
+}
+
 #[test]
 fn batches_and_range_deletes_may_wait_for_ever() {
     let (store, _disk) = store(1, 1);
