@@ -227,7 +227,7 @@ impl Batch {
             operation.check_readable()?;
         }
         let store = &self.store;
-        let deadline = options.timeout.map(|timeout| store.env.clock.monotonic() + timeout);
+        let deadline = store.deadline(options);
         let sequence = loop {
             let outcome = {
                 let mut guard = shard.lock();

@@ -17,7 +17,7 @@ pub(crate) use recover::{Redo, ShardContext, index_hash, is_on_shard};
 
 use crate::cask::Shelf;
 use crate::error::{Error, Result};
-use crate::options::{Durability, Options, TableOptions};
+use crate::options::{Durability, Options, TableOptions, WriteOptions};
 use crate::report::RecoveryReport;
 use crate::shard::{ScrubReport, Shard, Timer, Worker};
 use crate::stats::{Stats, TableInfo};
@@ -31,6 +31,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// An open store. Cheap to clone; the last handle closes it when it is dropped. Tables, maps, batches and iterators hold one too;
 /// tickets do not: closing flushes, so that a ticket of a closed store has its answer.
@@ -321,6 +322,12 @@ impl StoreInner {
     #[inline]
     pub(crate) fn now_ms(&self) -> u64 {
         self.timer.now_ms(&self.env)
+    }
+
+    /// When a call with these options has to be over, in the time of the store's clock. A timeout may be without an end.
+    #[inline]
+    pub(crate) fn deadline(&self, options: &WriteOptions) -> Option<Duration> {
+        options.timeout.map(|timeout| self.env.clock.monotonic().saturating_add(timeout))
     }
 
     /// Shard of a key in a hashed table.

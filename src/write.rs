@@ -203,7 +203,7 @@ impl Table {
 
     /// When this call has to be over, in the time of the store's clock.
     pub(crate) fn deadline(&self, options: &WriteOptions) -> Option<Duration> {
-        options.timeout.map(|timeout| self.store.env.clock.monotonic().saturating_add(timeout))
+        self.store.deadline(options)
     }
 
     /// Waits for durability if it was asked for.

@@ -14,6 +14,8 @@ use slotcask_io::{AlignedBuf, File, IoErrorKind};
 use std::path::{Path, PathBuf};
 use zerocopy::FromBytes;
 
+/// Reads of more bytes than this are compared with the size of the file first.
+const SIZE_PLAUSIBLE: usize = 1 << 20;
 /// Bytes read at once.
 const READ_AHEAD: usize = 1 << 20;
 
@@ -146,7 +148,17 @@ pub fn read_record(file: &dyn File, at: Location, seed: Seed) -> Result<CachedRe
     let block = BLOCK_SIZE as u64;
     let start = at.offset() / block * block;
     let skip = (at.offset() - start) as usize;
-    let mut buf = AlignedBuf::zeroed(round_up(skip + at.size_max()));
+    let mut len = round_up(skip + at.size_max());
+    if len > SIZE_PLAUSIBLE {
+        // A place comes from a hint, which may lie: no more memory than the file has bytes.
+        let size = file.size()?;
+        let left = size.saturating_sub(start).next_multiple_of(block);
+        len = len.min(usize::try_from(left).unwrap_or(usize::MAX));
+        if len <= skip {
+            return Err(corrupt(&format!("the file ends at {size}")));
+        }
+    }
+    let mut buf = AlignedBuf::zeroed(len);
     match file.read_at(start, &mut buf) {
         // The size was rounded up, and this is the last record of the file.
         Err(error) if error.kind == IoErrorKind::UnexpectedEof => {
@@ -166,4 +178,24 @@ pub fn read_record(file: &dyn File, at: Location, seed: Seed) -> Result<CachedRe
         return Err(corrupt(&format!("a record of kind {:?} instead of a value", found.kind)));
     }
     CachedRecord::of(&found, &buf[skip..]).map_err(|reason| corrupt(&reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slotcask_format::StoreId;
+    use slotcask_io::{OpenMode, SimOptions, sim_env};
+
+    #[test]
+    fn a_place_that_lies_takes_no_more_memory_than_the_file() {
+        let (env, _disk) = sim_env(1, SimOptions::default());
+        let file = env.disk.open(Path::new("/file"), OpenMode::Create).unwrap();
+        file.allocate(3 * BLOCK_SIZE as u64).unwrap();
+        // 120 GiB, if it were believed.
+        for offset in [0, 8, 8192, 12_280, 12_288, 1 << 20, (1 << 20) + 8] {
+            let at = Location::with_code(1, offset, u8::MAX).unwrap();
+            let error = read_record(&*file, at, record_seed(StoreId([7; 16]), 0)).unwrap_err();
+            assert!(matches!(error, CaskError::Corrupt { .. }), "{offset}: {error}");
+        }
+    }
 }

@@ -51,8 +51,12 @@ impl Stripe {
         &mut self.chunks[at / CHUNK][at % CHUNK]
     }
 
+    #[inline]
     fn places_count(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.len()).sum()
+        match &self.chunks[..] {
+            [only] => only.len(),
+            chunks => chunks.len() * CHUNK,
+        }
     }
 
     /// Where `stored` stands, or where it would have to be inserted.

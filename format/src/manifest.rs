@@ -10,6 +10,7 @@ use crate::checksum::{Seed, StoreId};
 use crate::layout::layout;
 use crate::reason::Reason;
 use crate::schema::{Ddl, TableSchema};
+use crate::superblock::SEGMENT_SIZE_MAX;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -331,6 +332,19 @@ impl ManifestState {
         let found = found.into_iter().max().unwrap_or(0);
         if found > NUMBER_MAX {
             return Some(Reason::Range { what: "number in a manifest", found, max: NUMBER_MAX });
+        }
+        for file in &self.data {
+            // No record has less than a byte, and sums over files and hints stay within what fits.
+            for (what, found, max) in [
+                ("end of a data file", file.end, SEGMENT_SIZE_MAX),
+                ("records of a data file", file.records, file.end),
+                ("highest sequence of a data file", file.sequence_max, NUMBER_MAX),
+                ("lowest sequence of a data file", file.sequence_min, file.sequence_max),
+            ] {
+                if found > max {
+                    return Some(Reason::Range { what, found, max });
+                }
+            }
         }
         // Sequences begin at 1; the log is kept from before the redo point, and durable up to what was kept.
         for (what, expected, found) in [

@@ -6,6 +6,7 @@ use samples::{decode, golden};
 use slotcask_format::double_write::{self, double_write_seed};
 use slotcask_format::flush::{FlushHeader, flush_seed};
 use slotcask_format::layout::{Field, Layout};
+use slotcask_format::manifest::DataFileState;
 use slotcask_format::record::{FLAG_LZ4, Record, RecordKind, SLOT_NONE, decode, record_seed};
 use slotcask_format::superblock::Superblock;
 use slotcask_format::{FORMAT_VERSION, Reason};
@@ -90,6 +91,27 @@ fn extreme_numbers_in_every_field_never_panic() {
             let _ = with_field(name, layout, field, &value);
         }
     });
+}
+
+#[test]
+fn data_files_that_no_store_writes_are_refused() {
+    let invalid = |change: fn(&mut DataFileState)| {
+        let mut state = samples::manifest_data();
+        change(&mut state.data[1]);
+        state.invalid()
+    };
+    assert_eq!(invalid(|_| {}), None);
+    let changes: [fn(&mut DataFileState); 5] = [
+        |file| file.end = u64::MAX,
+        |file| file.end = (1 << 30) + 4096,
+        |file| file.records = u64::MAX,
+        |file| file.sequence_max = u64::MAX,
+        |file| file.sequence_min = file.sequence_max + 1,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let reason = invalid(change);
+        assert!(matches!(reason, Some(Reason::Range { .. })), "{number}: {reason:?}");
+    }
 }
 
 #[test]

@@ -163,7 +163,9 @@ impl CaskTable {
             let found = self.find(route, key)?;
             let outcome = {
                 let mut guard = shard.lock();
-                if self.keydir(route.shard).get(route.hash) != before {
+                // What was read counts as well: a key that was not there, was put, read, and is gone again stands as it stood before.
+                let seen = found.as_ref().map_or(before, |found| Some(found.at));
+                if self.keydir(route.shard).get(route.hash) != seen {
                     // Somebody was faster: over again with what is there now.
                     continue;
                 }

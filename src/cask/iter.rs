@@ -94,16 +94,12 @@ impl CaskIter {
 
     /// The record whose key stood at `at` when the places were listed, as it is now; None when its key is gone.
     fn record(&mut self, at: Location, stored: u64) -> Result<Option<CachedRecord>> {
-        let record = self.read(at)?;
+        let record = self.read(at, stored)?;
         let store = &self.table.store;
-        let hash = KeyHash::of(store.hash_seed, record.key());
-        let shelf = &store.shelves[self.shard];
-        if hash.stored != stored
-            || record.table() != self.table.shared.id
-            || !shelf.files.can_hold(at.generation(), record.sequence())
-        {
-            return Err(shelf.misplaced(at));
+        if !self.is_of(at, stored, &record) {
+            return Err(store.shelves[self.shard].misplaced(at));
         }
+        let hash = KeyHash::of(store.hash_seed, record.key());
         if self.table.keydir(self.shard).get(hash) == Some(at) {
             let live = record.deadline_ms().is_none_or(|deadline| deadline > store.now_ms())
                 || mutants::active("cask_expired_is_visible");
@@ -114,8 +110,16 @@ impl CaskIter {
         Ok(self.table.find(route, record.key())?.map(|found| found.record))
     }
 
-    fn read(&mut self, at: Location) -> Result<CachedRecord> {
-        if let Some(record) = self.ahead(at) {
+    /// True when `record` is the one that was written to `at`.
+    fn is_of(&self, at: Location, stored: u64, record: &CachedRecord) -> bool {
+        let store = &self.table.store;
+        KeyHash::of(store.hash_seed, record.key()).stored == stored
+            && record.table() == self.table.shared.id
+            && store.shelves[self.shard].files.can_hold(at.generation(), record.sequence())
+    }
+
+    fn read(&mut self, at: Location, stored: u64) -> Result<CachedRecord> {
+        if let Some(record) = self.ahead(at, stored) {
             return Ok(record);
         }
         let store = &self.table.store;
@@ -132,7 +136,7 @@ impl CaskIter {
             let mut bytes = AlignedBuf::zeroed(left / BLOCK_SIZE * BLOCK_SIZE);
             file.read_at(start, &mut bytes)?;
             self.window = Some(Window { generation: at.generation(), start, bytes });
-            if let Some(record) = self.ahead(at) {
+            if let Some(record) = self.ahead(at, stored) {
                 return Ok(record);
             }
         }
@@ -141,14 +145,17 @@ impl CaskIter {
         Ok(record)
     }
 
-    /// A whole record in the bytes that were read ahead. Bytes that were not flushed then do not verify.
-    fn ahead(&self, at: Location) -> Option<CachedRecord> {
+    /// The record of `at`, if all of it is in the bytes that were read ahead. What was not flushed then does not verify, or is a record from
+    /// an earlier life of the file.
+    fn ahead(&self, at: Location, stored: u64) -> Option<CachedRecord> {
         let window = self.window.as_ref().filter(|window| window.generation == at.generation())?;
         let skip = usize::try_from(at.offset().checked_sub(window.start)?).ok()?;
         let seed = self.table.store.shelves[self.shard].seed;
         let bytes = window.bytes.get(skip..)?;
         let (found, _) = record::decode(seed, bytes).ok()?;
-        (found.kind == RecordKind::Put).then(|| CachedRecord::of(&found, bytes).ok()).flatten()
+        let found = (found.kind == RecordKind::Put).then_some(found)?;
+        let found = CachedRecord::of(&found, bytes).ok()?;
+        self.is_of(at, stored, &found).then_some(found)
     }
 }
 

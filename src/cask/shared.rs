@@ -177,7 +177,7 @@ impl CaskTable {
     }
 
     pub(crate) fn deadline(&self, options: &WriteOptions) -> Option<Duration> {
-        options.timeout.map(|timeout| self.store.env.clock.monotonic().saturating_add(timeout))
+        self.store.deadline(options)
     }
 
     #[inline]

@@ -31,16 +31,18 @@ pub(crate) struct RangeOf {
 
 impl RangeOf {
     pub(crate) fn new<K: AsRef<[u8]>>(table: &str, bounds: impl RangeBounds<K>) -> Result<Self> {
-        // No key lies between one and the same with a zero behind it.
-        let behind = |key: &K| [key.as_ref(), &[0]].concat();
         let from = match bounds.start_bound() {
             Bound::Unbounded => Vec::new(),
             Bound::Included(key) => key.as_ref().to_vec(),
-            Bound::Excluded(key) => behind(key),
+            Bound::Excluded(key) => match behind(key.as_ref()) {
+                Some(from) => from,
+                // Behind the last of all keys: nothing.
+                None => return Ok(Self { from: Vec::new(), to: Some(Vec::new()) }),
+            },
         };
         let to = match bounds.end_bound() {
             Bound::Unbounded => None,
-            Bound::Included(key) => Some(behind(key)),
+            Bound::Included(key) => behind(key.as_ref()),
             Bound::Excluded(key) => Some(key.as_ref().to_vec()),
         };
         Self { from, to }.checked(table)
@@ -97,6 +99,16 @@ impl RangeOf {
     }
 }
 
+/// The first key behind `key`; `None` when no key can be.
+fn behind(key: &[u8]) -> Option<Vec<u8>> {
+    if key.len() == KEY_LEN_MAX {
+        // Nothing begins with it but itself.
+        return prefix_end(key);
+    }
+    // No key lies between one and the same with a zero behind it.
+    Some([key, &[0]].concat())
+}
+
 /// A table whose ranges can be deleted.
 pub(crate) trait DeleteRange: OrderedTable {
     fn store(&self) -> &StoreInner;
@@ -117,7 +129,7 @@ pub(crate) fn delete_range<T: DeleteRange>(
     let sources = table.sources()?;
     let store = table.store();
     store.check_writable("delete a range")?;
-    let deadline = options.timeout.map(|timeout| store.env.clock.monotonic() + timeout);
+    let deadline = store.deadline(options);
     let mut removed = 0;
     let mut sequences = Vec::with_capacity(sources.len());
     for (number, _) in sources {

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::shard::CatalogueEntry;
 use crate::store::recover::{ReadShard, ShardContext, index_hash, is_on_shard};
+use slotcask_cask::Keydir;
 use slotcask_fixed::{FixedTable, Loading, ShardIdent};
 use slotcask_format::schema::{DdlAction, TableKind, TableSchema};
 use std::sync::Arc;
@@ -29,7 +30,8 @@ pub(crate) fn complete_ddl_in_memory(
                 state.table_last = state.table_last.max(newest.table);
                 let is_here = is_on_shard(schema, shard.number);
                 if is_here && schema.kind == TableKind::Cask {
-                    state.casks.insert(newest.table, Arc::default());
+                    let keydir = Keydir::new(schema.ordered);
+                    state.casks.insert(newest.table, Arc::new(keydir));
                 } else if is_here {
                     let empty = empty_table(context, shard.number, newest.table, schema)?;
                     state.set_table(newest.table, Some(empty));

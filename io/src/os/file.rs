@@ -39,7 +39,12 @@ fn within_limit(end: u64) -> io::Result<()> {
 impl OsRaw {
     /// The file with all of it in memory; as it is where that cannot be.
     pub(super) fn mapped(mut self, path: &Path) -> Self {
-        match self.len().and_then(|len| Mapping::new(self.fd.as_fd(), len)) {
+        let map = match self.len() {
+            // Nothing cannot be mapped, and has nothing to be read.
+            Ok(0) => return self,
+            len => len.and_then(|len| Mapping::new(self.fd.as_fd(), len)),
+        };
+        match map {
             Ok(map) => self.map = Some(map),
             Err(error) => self.shared.fall_back(NO_MAP, || {
                 format!(
