@@ -234,8 +234,8 @@ impl Options {
 
     /// Has data files of cask tables read in memory (mmap), through the page cache, where they are read past it otherwise. For values that are
     /// read more often than the value cache holds them, on a machine with memory to spare. Checksums are compared all the same; but where
-    /// the device cannot read a page of a mapped file the system ends the process (SIGBUS), where a plain read is an error. Default:
-    /// false.
+    /// the device cannot read a page of a mapped file, or another process has made the file shorter since, the system ends the process (SIGBUS),
+    /// where a plain read is an error. Default: false.
     #[must_use]
     pub fn map_data_files(mut self, yes: bool) -> Self {
         self.map_data = yes;
