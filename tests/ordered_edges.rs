@@ -7,7 +7,9 @@ mod common;
 
 use common::{ROOT, store, tiny, world};
 use proptest::prelude::*;
-use slotcask::{CaskOptions, CaskTable, Error, Options, Range, Table, TableOptions, WriteOptions};
+use slotcask::{
+    CaskOptions, CaskTable, Error, Expiry, Options, Range, Table, TableOptions, WriteOptions,
+};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -334,16 +336,20 @@ fn scans_beside_writers_show_what_stays() {
                 }
             });
         }
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(2) {
+        for _ in 0..100 {
             store.checkpoint().unwrap();
             store.merge().unwrap();
-            std::thread::sleep(Duration::from_millis(20));
         }
         stop.store(true, Ordering::Relaxed);
     });
-    // What is there now, by the order and by the index.
-    std::thread::sleep(Duration::from_millis(50));
+    // What is there now, by the order and by the index, once nothing is left that vanishes meanwhile.
+    let start = Instant::now();
+    let vanishes = |expiry: Option<Expiry>| !matches!(expiry, None | Some(Expiry::Never));
+    while all(fixed.scan()).iter().any(|(key, _)| vanishes(fixed.expiry(key).unwrap()))
+        || all(cask.scan()).iter().any(|(key, _)| vanishes(cask.expiry(key).unwrap()))
+    {
+        assert!(start.elapsed() < Duration::from_secs(60), "values do not vanish");
+    }
     let sorted = |mut pairs: Vec<(Vec<u8>, Vec<u8>)>| {
         pairs.sort();
         pairs

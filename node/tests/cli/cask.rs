@@ -1,6 +1,6 @@
 //! Cask tables on the command line: rows of any length, times to live, merge.
 
-use crate::common::{Place, slotcask, sorted};
+use crate::common::{Place, slotcask, sorted, wait_until_gone};
 
 #[test]
 fn rows_of_any_length_go_in_and_out() {
@@ -46,8 +46,7 @@ fn a_load_creates_the_table_and_a_value_vanishes() {
     slotcask(&["load", &db, "t", &file, "--kind", "cask"]).exits(0);
     slotcask(&["put", &db, "t", "short", "lived", "--ttl", "1ms"]).exits(0);
     slotcask(&["put", &db, "t", "long", "lived", "--ttl", "7d"]).exits(0);
-    std::thread::sleep(std::time::Duration::from_millis(5));
-    slotcask(&["get", &db, "t", "short"]).exits(1);
+    wait_until_gone(&["get", &db, "t", "short"]);
     assert_eq!(slotcask(&["get", &db, "t", "long"]).exits(0).stdout, "lived\n");
     slotcask(&["put", &db, "t", "k", "v", "--ttl", "0s"]).fails(2);
     slotcask(&["create", &db, "--table", "u"]).fails(2);

@@ -1,6 +1,6 @@
 //! TSV, CSV and NDJSON: what is exported is loaded again, byte for byte, whatever the bytes.
 
-use crate::common::{Place, command, slotcask, slotcask_with_input, sorted};
+use crate::common::{Place, command, slotcask, slotcask_with_input, sorted, wait_until_gone};
 
 /// A cask table `t` with bytes that some format has to take care of, in keys and in values.
 fn awkward() -> Place {
@@ -143,8 +143,7 @@ fn times_to_live_go_with_ndjson() {
         let run = slotcask_with_input(&[&load[..], &[durability]].concat(), lines.as_bytes());
         run.exits(0).prints("3 rows").prints("all durable");
     }
-    std::thread::sleep(std::time::Duration::from_millis(5));
-    slotcask(&["get", &db, "t", "c"]).exits(1);
+    wait_until_gone(&["get", &db, "t", "c"]);
 
     let exported = slotcask(&["export", &db, "t", "--format", "ndjson"]).exits(0);
     assert_eq!(exported.stderr, "");

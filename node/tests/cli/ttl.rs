@@ -1,6 +1,6 @@
 //! Times to live on the command line: put, shown, set and cleared, in tables of both kinds.
 
-use crate::common::{Place, slotcask};
+use crate::common::{Place, slotcask, wait_until_gone};
 
 #[test]
 fn a_time_to_live_is_shown_set_and_cleared() {
@@ -22,7 +22,7 @@ fn a_time_to_live_is_shown_set_and_cleared() {
         );
         assert_eq!(never, expected);
         assert_eq!(slotcask(&["ttl", &db, table, "kept"]).exits(0).stdout, "never\n");
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        wait_until_gone(&["get", &db, table, "soon"]);
         assert_eq!(json(&[table, "soon"], 1)["found"], false);
         slotcask(&["get", &db, table, "soon"]).exits(1);
         slotcask(&["ttl", &db, table, "soon", "--set", "1h"]).exits(1);

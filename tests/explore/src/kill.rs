@@ -38,14 +38,11 @@ const fn cask_len(n: u64) -> usize {
 
 /// Opens the store; a killed process holds its lock until the kernel has done the last writes, some milliseconds.
 fn open(dir: &Path, durability: Durability) -> slotcask::Result<Store> {
-    let options = Options::new().durability(durability).flush_interval(Duration::from_millis(5));
-    for _ in 0..5000 {
-        match options.clone().open(dir) {
-            Err(slotcask::Error::Locked { .. }) => std::thread::sleep(Duration::from_millis(2)),
-            other => return other,
-        }
-    }
-    options.open(dir)
+    Options::new()
+        .durability(durability)
+        .flush_interval(Duration::from_millis(5))
+        .lock_timeout(Duration::from_secs(10))
+        .open(dir)
 }
 
 /// The child: writes from `from` on until it is killed.

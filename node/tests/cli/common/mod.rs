@@ -184,3 +184,20 @@ pub fn flip(path: &Path, offset: usize) {
     bytes[offset] ^= 0x10;
     std::fs::write(path, bytes).expect("the file can be written");
 }
+
+/// Runs a command until it finds nothing (exit code 1), as a value's time has come; fails when that takes a minute.
+#[track_caller]
+pub fn wait_until_gone(arguments: &[&str]) {
+    let start = std::time::Instant::now();
+    loop {
+        let run = slotcask(arguments);
+        if run.code == Some(1) {
+            return;
+        }
+        let run = run.exits(0);
+        assert!(
+            start.elapsed() < std::time::Duration::from_secs(60),
+            "it is still there: {run:#?}"
+        );
+    }
+}
