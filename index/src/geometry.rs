@@ -30,6 +30,7 @@ impl Geometry {
         assert!(layout.key_offset.is_multiple_of(8) && layout.value_offset.is_multiple_of(8));
         let slots_per_page = layout.slots_per_page as u64;
         // What the fields of a slot rely on.
+        assert!(layout.slot_size >= 8 * HEADER_WORDS);
         assert!(layout.key_offset + layout.key_len <= layout.slot_size);
         assert!(layout.value_offset + layout.value_len <= layout.slot_size);
         assert!(slots_per_page < 1 << 31);

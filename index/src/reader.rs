@@ -221,7 +221,8 @@ impl SlotReader {
                     let slot = bucket.slot(place);
                     // What stands here may be a link by now; the checks below will see that.
                     let Some(words) = self.slot_checked(slot) else { return Err(Changed) };
-                    match words.probe(&self.geometry, key, value) {
+                    // SAFETY: `lookup` has compared the length of the key, and its callers that of the value.
+                    match unsafe { words.probe(&self.geometry, key, value) } {
                         Probe::Hit(meta) => break 'search Some((slot, meta)),
                         Probe::Other => {}
                         Probe::Busy => return Err(Changed),
@@ -317,7 +318,8 @@ impl SlotReader {
     pub fn get_in(&self, slot: u32, key: &[u8], value: &mut [u8]) -> Option<SlotMeta> {
         let geometry = &self.geometry;
         assert!(key.len() == geometry.key_len && value.len() == geometry.value_len);
-        match self.slot_checked(slot)?.probe(geometry, key, copy::as_uninit(value)) {
+        // SAFETY: both lengths are those that were asserted.
+        match unsafe { self.slot_checked(slot)?.probe(geometry, key, copy::as_uninit(value)) } {
             Probe::Hit(meta) => Some(meta),
             Probe::Other | Probe::Busy => None,
         }

@@ -71,10 +71,19 @@ impl<'a> Slot<'a> {
         Self { words: unsafe { arena.get_unchecked(first..first + geometry.slot_words) } }
     }
 
+    /// A word of the header: each slot has `HEADER_WORDS` of them.
+    #[inline(always)]
+    fn header<const AT: usize>(self) -> &'a AtomicU64 {
+        const { assert!(AT < HEADER_WORDS) };
+        debug_assert!(self.words.len() >= HEADER_WORDS);
+        // SAFETY: a slot has `slot_words` words of a geometry, which has asserted that the header is among them.
+        unsafe { self.words.get_unchecked(AT) }
+    }
+
     /// Begins to read: the version to compare with later, unless a change is going on.
     #[inline(always)]
     pub(crate) fn version(self) -> Option<u64> {
-        let version = self.words[VERSION].load(Ordering::Acquire);
+        let version = self.header::<VERSION>().load(Ordering::Acquire);
         (version & 1 == 0).then_some(version)
     }
 
@@ -84,12 +93,15 @@ impl<'a> Slot<'a> {
         // Pairs with the fence of `begin`: if a load before it saw a word of a later change, then the load behind it
         // sees that change's odd version, or one that is later still.
         fence(Ordering::Acquire);
-        self.words[VERSION].load(Ordering::Relaxed) == version
+        self.header::<VERSION>().load(Ordering::Relaxed) == version
     }
 
     /// Looks whether this slot holds the key, and copies its value. `value` is filled after a hit, and may be after others.
+    ///
+    /// # Safety
+    /// `key` has the length of a key, and `value` that of a value, or it is empty.
     #[inline(always)]
-    pub(crate) fn probe(
+    pub(crate) unsafe fn probe(
         self,
         geometry: &Geometry,
         key: &[u8],
@@ -97,11 +109,15 @@ impl<'a> Slot<'a> {
     ) -> Probe {
         let Some(version) = self.version() else { return Probe::Busy };
         debug_assert!(self.words.len() == geometry.slot_words);
-        // SAFETY: a slot has all words of the geometry that it was made with, which has asserted that key and value lie in them.
+        debug_assert!(key.len() == geometry.key_len);
+        debug_assert!(value.is_empty() || value.len() == geometry.value_len);
+        let (key_at, value_at) = (geometry.key_word, geometry.value_word);
+        // SAFETY: a slot has all words of the geometry that it was made with, which has asserted that key and value lie in them;
+        // by the contract `key` and `value` are no longer than those.
         let (key_words, value_words) = unsafe {
             (
-                self.words.get_unchecked(geometry.key_word..),
-                self.words.get_unchecked(geometry.value_word..),
+                self.words.get_unchecked(key_at..key_at + key.len().div_ceil(8)),
+                self.words.get_unchecked(value_at..value_at + value.len().div_ceil(8)),
             )
         };
         let is_match = copy::is_equal(key_words, key);
@@ -118,9 +134,9 @@ impl<'a> Slot<'a> {
     /// The meta words as they stand.
     #[inline(always)]
     pub(crate) fn meta(self, geometry: &Geometry) -> SlotMeta {
-        let word = self.words[EPOCH_AND_KIND].load(Ordering::Relaxed);
+        let word = self.header::<EPOCH_AND_KIND>().load(Ordering::Relaxed);
         SlotMeta {
-            sequence: self.words[SEQUENCE].load(Ordering::Relaxed),
+            sequence: self.header::<SEQUENCE>().load(Ordering::Relaxed),
             epoch: word as u32,
             // 0 is a slot that never was used. Other numbers do not occur: what is loaded was verified.
             kind: SlotKind::from_u8((word >> 32) as u8).unwrap_or(SlotKind::Free),

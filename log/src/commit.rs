@@ -11,7 +11,7 @@
 //!  4. After a failure nobody's wait succeeds unless its sequence was durable before.
 
 use crate::error::Cause;
-use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering, fence, yield_now};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::Duration;
@@ -35,6 +35,8 @@ struct State {
     /// The row where those wait who are not in the flush in flight.
     next_row: usize,
     waiting: [usize; 2],
+    /// How many waited for the flush that ended last.
+    woken: usize,
     poison: Option<Cause>,
     wakers: Vec<(u64, Waker)>,
 }
@@ -150,8 +152,13 @@ impl Commit {
             };
             if !state.flushing {
                 state.flushing = true;
+                let crowd = state.woken > 1;
                 drop(state);
                 let role = Role::of(self);
+                if crowd {
+                    // Many were woken with this one and will write again at once: fewer flushes hold more of their records.
+                    yield_now();
+                }
                 flush();
                 role.give_back();
                 // Whoever is next was woken by `end`.
@@ -259,6 +266,7 @@ impl Commit {
         let (next, waiting) = {
             let mut state = self.state.lock();
             state.flushing = false;
+            state.woken = state.waiting[state.next_row ^ 1];
             (state.next_row, state.waiting)
         };
         if waiting[next] > 0 {

@@ -6,10 +6,14 @@ use std::time::Duration;
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 #[cfg(loom)]
 use loom::sync::{Condvar as Inner, Mutex as InnerMutex, MutexGuard as InnerGuard};
+#[cfg(loom)]
+pub(crate) use loom::thread::yield_now;
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 #[cfg(not(loom))]
 use std::sync::{Condvar as Inner, Mutex as InnerMutex, MutexGuard as InnerGuard};
+#[cfg(not(loom))]
+pub(crate) use std::thread::yield_now;
 
 /// A mutex that a panicking holder does not poison: state behind it is changed in single steps.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ const SHARDS: usize = 4;
 pub struct ArmdbConst(ConstMap<Key, 64>);
 
 impl Reader for &ArmdbConst {
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Key) -> Outcome<Option<Value>> {
         Ok(self.0.get(key))
     }
@@ -53,7 +53,7 @@ macro_rules! fixed_engine {
         pub struct $engine($table<Key, 64>);
 
         impl Reader for &$engine {
-            #[inline]
+            #[inline(always)]
             fn get(&self, key: &Key) -> Outcome<Option<Value>> {
                 Ok(self.0.get(key))
             }

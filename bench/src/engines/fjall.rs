@@ -13,7 +13,7 @@ pub struct Fjall {
 }
 
 impl Reader for &Fjall {
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Key) -> Outcome<Option<Value>> {
         match self.keyspace.get(key)? {
             Some(found) => Ok(Some(Value::try_from(&*found)?)),

@@ -17,7 +17,7 @@ pub struct Redb {
 pub struct RedbReader(ReadOnlyTable<&'static Key, &'static Value>);
 
 impl Reader for RedbReader {
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Key) -> Outcome<Option<Value>> {
         Ok(self.0.get(key)?.map(|found| *found.value()))
     }

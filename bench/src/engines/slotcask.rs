@@ -36,7 +36,7 @@ pub struct Slotcask {
 }
 
 impl Reader for &Slotcask {
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Key) -> Outcome<Option<Value>> {
         Ok(self.map.get(key)?)
     }

@@ -62,7 +62,7 @@ pub struct SlotcaskOrdered {
 }
 
 impl Reader for &SlotcaskOrdered {
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Key) -> Outcome<Option<Value>> {
         Ok(self.map.get(key)?)
     }

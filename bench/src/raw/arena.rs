@@ -90,7 +90,7 @@ impl Arena {
 }
 
 impl Reader for &Arena {
-    #[inline]
+    #[inline(always)]
     fn get(&self, key: &Key) -> Outcome<Option<Value>> {
         Ok(self.probe(key))
     }
