@@ -128,7 +128,13 @@ impl Table {
     /// True when a value is to vanish and its time has come. Without a deadline no clock is read.
     #[inline(always)]
     pub(crate) fn is_over(&self, meta: &SlotMeta) -> bool {
-        meta.deadline_ms != 0 && self.is_past(meta.deadline_ms)
+        self.is_over_by(meta.deadline_ms)
+    }
+
+    /// The same of a deadline; 0 for none.
+    #[inline(always)]
+    pub(crate) fn is_over_by(&self, deadline_ms: u64) -> bool {
+        deadline_ms != 0 && self.is_past(deadline_ms)
     }
 
     #[inline(never)]

@@ -117,7 +117,8 @@ impl<K: FixedKey, V: FixedValue> FixedMap<K, V> {
     #[inline(always)]
     fn get_routed(&self, key: &K, route: Route) -> Option<V> {
         let reader = self.table.reader(route.shard);
-        reader.value_if(route.hash, key.as_bytes(), |meta| !self.table.is_over(meta))
+        reader
+            .value_if(route.hash, key.as_bytes(), |deadline_ms| !self.table.is_over_by(deadline_ms))
     }
 
     /// The value of `key`, once it is durable.

@@ -116,7 +116,7 @@ impl SlotReader {
     #[inline]
     pub fn get(&self, hash: u64, key: &[u8], value: &mut [u8]) -> Option<(u32, SlotMeta)> {
         assert_eq!(value.len(), self.geometry.value_len);
-        self.lookup(hash, key, copy::as_uninit(value))
+        self.lookup_meta(hash, key, copy::as_uninit(value))
     }
 
     /// Looks a key up and gives its value as a `V`, and what else the slot says.
@@ -125,15 +125,11 @@ impl SlotReader {
     /// When `key` has not the length of the layout, or `V` not the size of a value.
     #[inline]
     pub fn get_into<V: FromBytes>(&self, hash: u64, key: &[u8]) -> Option<(V, SlotMeta)> {
-        let mut seen = None;
-        let value = self.value_if(hash, key, |meta| {
-            seen = Some(*meta);
-            true
-        })?;
-        Some((value, seen?))
+        self.value_and(hash, key, |slot, geometry| slot.meta(geometry))
     }
 
-    /// Looks a key up and gives its value as a `V`, copied once, if `is_wanted` agrees to what else the slot says.
+    /// Looks a key up and gives its value as a `V`, copied once, if `is_wanted` agrees to its deadline (milliseconds since 1970, 0 for
+    /// none).
     ///
     /// # Panics
     /// When `key` has not the length of the layout, or `V` not the size of a value.
@@ -142,17 +138,29 @@ impl SlotReader {
         &self,
         hash: u64,
         key: &[u8],
-        is_wanted: impl FnOnce(&SlotMeta) -> bool,
+        is_wanted: impl FnOnce(u64) -> bool,
     ) -> Option<V> {
+        let (value, deadline_ms) =
+            self.value_and(hash, key, |slot, geometry| slot.deadline_ms(geometry))?;
+        is_wanted(deadline_ms).then_some(value)
+    }
+
+    #[inline(always)]
+    fn value_and<V: FromBytes, T>(
+        &self,
+        hash: u64,
+        key: &[u8],
+        read: impl Fn(Slot<'_>, &Geometry) -> T,
+    ) -> Option<(V, T)> {
         let size = std::mem::size_of::<V>();
         assert!(size == self.geometry.value_len, "the value has a wrong length");
         let mut value = MaybeUninit::<V>::uninit();
         // SAFETY: the bytes of `value`, exclusively borrowed as long as the slice is used; bytes that need not be
         // initialised have no other requirement.
         let bytes = unsafe { std::slice::from_raw_parts_mut(value.as_mut_ptr().cast(), size) };
-        let (_, meta) = self.lookup(hash, key, bytes)?;
+        let seen = self.lookup(hash, key, bytes, |_, slot| read(slot, &self.geometry))?;
         // SAFETY: a hit has filled all `size_of::<V>()` bytes, and by `FromBytes` any initialised bytes are a `V`.
-        is_wanted(&meta).then(|| unsafe { value.assume_init() })
+        Some((unsafe { value.assume_init() }, seen))
     }
 
     /// Looks a key up without its value.
@@ -161,50 +169,98 @@ impl SlotReader {
     /// When `key` has not the length of the layout.
     #[inline]
     pub fn contains(&self, hash: u64, key: &[u8]) -> Option<SlotMeta> {
-        self.lookup(hash, key, &mut []).map(|(_, meta)| meta)
+        self.lookup_meta(hash, key, &mut []).map(|(_, meta)| meta)
     }
 
-    /// See the head of this file. `value` has the length of a value, or is empty.
+    /// The slot of a key and what it says. `value` as in [`lookup`](Self::lookup).
     #[inline(always)]
-    pub(crate) fn lookup(
+    pub(crate) fn lookup_meta(
         &self,
         hash: u64,
         key: &[u8],
         value: &mut [MaybeUninit<u8>],
     ) -> Option<(u32, SlotMeta)> {
+        self.lookup(hash, key, value, |number, slot| (number, slot.meta(&self.geometry)))
+    }
+
+    /// See the head of this file. `value` has the length of a value, or is empty. What `read` sees of the slot of a hit belongs
+    /// together with its value.
+    #[inline(always)]
+    fn lookup<T>(
+        &self,
+        hash: u64,
+        key: &[u8],
+        value: &mut [MaybeUninit<u8>],
+        read: impl Fn(u32, Slot<'_>) -> T,
+    ) -> Option<T> {
         assert!(key.len() == self.geometry.key_len, "the key has a wrong length");
-        match self.attempt(hash, key, value) {
+        match self.attempt_first(hash, key, value, &read) {
             Ok(answer) => answer,
-            Err(Changed) => self.lookup_again(hash, key, value),
+            Err(Undecided) => self.search(hash, key, value, &read),
         }
     }
 
-    /// Further attempts.
-    #[cold]
-    #[inline(never)]
-    fn lookup_again(
+    /// The first attempt goes no further than the first candidate, which nearly always is the right one: a processor begins the next
+    /// lookup while it waits for the memory of this one, if few enough instructions lie between.
+    #[inline(always)]
+    fn attempt_first<T>(
         &self,
         hash: u64,
         key: &[u8],
         value: &mut [MaybeUninit<u8>],
-    ) -> Option<(u32, SlotMeta)> {
+        read: &impl Fn(u32, Slot<'_>) -> T,
+    ) -> Result<Option<T>, Undecided> {
+        let extent = self.bucket_count.extent(Ordering::Acquire);
+        let head = &self.memory.buckets()[extent.bucket_of(hash) as usize];
+        let front = head.front();
+        let version = front.version();
+        if version & 1 != 0 {
+            return Err(Undecided);
+        }
+        let answer = match front.places_of(tag_of(hash)).next() {
+            Some(place) => {
+                let number = head.slot(place);
+                let Some(slot) = self.slot_checked(number) else { return Err(Undecided) };
+                // SAFETY: `lookup` has compared the length of the key, and its callers that of the value.
+                let probe =
+                    unsafe { slot.probe(&self.geometry, key, value, |slot| read(number, slot)) };
+                let Probe::Hit(seen) = probe else { return Err(Undecided) };
+                Some(seen)
+            }
+            None if front.has_link() => return Err(Undecided),
+            None => None,
+        };
+        let is_still = self.bucket_count.extent(Ordering::Acquire) == extent;
+        if is_still && head.is_unchanged(version) { Ok(answer) } else { Err(Undecided) }
+    }
+
+    /// Attempts that look at all candidates, until nothing changed during one.
+    #[cold]
+    #[inline(never)]
+    fn search<T>(
+        &self,
+        hash: u64,
+        key: &[u8],
+        value: &mut [MaybeUninit<u8>],
+        read: &impl Fn(u32, Slot<'_>) -> T,
+    ) -> Option<T> {
         let mut backoff = Backoff::default();
         loop {
-            backoff.wait();
-            if let Ok(answer) = self.attempt(hash, key, value) {
+            if let Ok(answer) = self.attempt(hash, key, value, read) {
                 return answer;
             }
+            backoff.wait();
         }
     }
 
     /// One attempt at a lookup.
-    #[inline(always)]
-    fn attempt(
+    fn attempt<T>(
         &self,
         hash: u64,
         key: &[u8],
         value: &mut [MaybeUninit<u8>],
-    ) -> Result<Option<(u32, SlotMeta)>, Changed> {
+        read: &impl Fn(u32, Slot<'_>) -> T,
+    ) -> Result<Option<T>, Changed> {
         let tag = tag_of(hash);
         let extent = self.bucket_count.extent(Ordering::Acquire);
         let number = extent.bucket_of(hash);
@@ -218,12 +274,15 @@ impl SlotReader {
             let (mut bucket, mut front) = (head, front);
             loop {
                 for place in front.places_of(tag) {
-                    let slot = bucket.slot(place);
+                    let number = bucket.slot(place);
                     // What stands here may be a link by now; the checks below will see that.
-                    let Some(words) = self.slot_checked(slot) else { return Err(Changed) };
+                    let Some(slot) = self.slot_checked(number) else { return Err(Changed) };
                     // SAFETY: `lookup` has compared the length of the key, and its callers that of the value.
-                    match unsafe { words.probe(&self.geometry, key, value) } {
-                        Probe::Hit(meta) => break 'search Some((slot, meta)),
+                    let probe = unsafe {
+                        slot.probe(&self.geometry, key, value, |slot| read(number, slot))
+                    };
+                    match probe {
+                        Probe::Hit(seen) => break 'search Some(seen),
                         Probe::Other => {}
                         Probe::Busy => return Err(Changed),
                     }
@@ -318,8 +377,11 @@ impl SlotReader {
     pub fn get_in(&self, slot: u32, key: &[u8], value: &mut [u8]) -> Option<SlotMeta> {
         let geometry = &self.geometry;
         assert!(key.len() == geometry.key_len && value.len() == geometry.value_len);
+        let slot = self.slot_checked(slot)?;
         // SAFETY: both lengths are those that were asserted.
-        match unsafe { self.slot_checked(slot)?.probe(geometry, key, copy::as_uninit(value)) } {
+        match unsafe {
+            slot.probe(geometry, key, copy::as_uninit(value), |slot| slot.meta(geometry))
+        } {
             Probe::Hit(meta) => Some(meta),
             Probe::Other | Probe::Busy => None,
         }
@@ -371,6 +433,9 @@ impl SlotReader {
 
 /// Something changed while it was read: over again.
 struct Changed;
+
+/// The first candidate was not the key, or there is more to look at, or something changed.
+struct Undecided;
 
 impl std::fmt::Debug for SlotReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -40,7 +40,7 @@ impl SlotReader {
             for number in at..end {
                 let key = &keys[number * key_len..][..key_len];
                 let value = copy::as_uninit(&mut values[number * value_len..][..value_len]);
-                found[number] = self.lookup(hashes[number], key, value).map(|(_, meta)| meta);
+                found[number] = self.lookup_meta(hashes[number], key, value).map(|(_, meta)| meta);
             }
             at = end;
         }

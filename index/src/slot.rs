@@ -28,9 +28,9 @@ pub struct SlotMeta {
 }
 
 /// What a reader found in a slot.
-pub(crate) enum Probe {
-    /// The key, alive.
-    Hit(SlotMeta),
+pub(crate) enum Probe<T> {
+    /// The key, alive, and what was read beside it.
+    Hit(T),
     /// Something else, at a moment within the call.
     Other,
     /// A change was going on, so nothing is known.
@@ -96,17 +96,19 @@ impl<'a> Slot<'a> {
         self.header::<VERSION>().load(Ordering::Relaxed) == version
     }
 
-    /// Looks whether this slot holds the key, and copies its value. `value` is filled after a hit, and may be after others.
+    /// Looks whether this slot holds the key, and copies its value. `value` is filled after a hit, and may be after others. `read` is
+    /// called once; after a hit, what it saw belongs together with key and value.
     ///
     /// # Safety
     /// `key` has the length of a key, and `value` that of a value, or it is empty.
     #[inline(always)]
-    pub(crate) unsafe fn probe(
+    pub(crate) unsafe fn probe<T>(
         self,
         geometry: &Geometry,
         key: &[u8],
         value: &mut [MaybeUninit<u8>],
-    ) -> Probe {
+        read: impl FnOnce(Self) -> T,
+    ) -> Probe<T> {
         let Some(version) = self.version() else { return Probe::Busy };
         debug_assert!(self.words.len() == geometry.slot_words);
         debug_assert!(key.len() == geometry.key_len);
@@ -120,15 +122,32 @@ impl<'a> Slot<'a> {
                 self.words.get_unchecked(value_at..value_at + value.len().div_ceil(8)),
             )
         };
-        let is_match = copy::is_equal(key_words, key);
-        if is_match {
-            copy::load(value_words, value);
+        if !copy::is_equal(key_words, key) {
+            return if self.is_unchanged(version) { Probe::Other } else { Probe::Busy };
         }
-        let meta = self.meta(geometry);
-        if !self.is_unchanged(version) {
-            return Probe::Busy;
+        copy::load(value_words, value);
+        let is_live = self.is_live();
+        let seen = read(self);
+        match self.is_unchanged(version) {
+            false => Probe::Busy,
+            true if is_live => Probe::Hit(seen),
+            true => Probe::Other,
         }
-        if is_match && meta.kind == SlotKind::Live { Probe::Hit(meta) } else { Probe::Other }
+    }
+
+    #[inline(always)]
+    fn is_live(self) -> bool {
+        let word = self.header::<EPOCH_AND_KIND>().load(Ordering::Relaxed);
+        (word >> 32) as u8 == SlotKind::Live as u8
+    }
+
+    /// The deadline as it stands; 0 for none.
+    #[inline(always)]
+    pub(crate) fn deadline_ms(self, geometry: &Geometry) -> u64 {
+        match geometry.deadline_word() {
+            Some(at) => self.words[at].load(Ordering::Relaxed),
+            None => 0,
+        }
     }
 
     /// The meta words as they stand.
@@ -140,10 +159,7 @@ impl<'a> Slot<'a> {
             epoch: word as u32,
             // 0 is a slot that never was used. Other numbers do not occur: what is loaded was verified.
             kind: SlotKind::from_u8((word >> 32) as u8).unwrap_or(SlotKind::Free),
-            deadline_ms: match geometry.deadline_word() {
-                Some(at) => self.words[at].load(Ordering::Relaxed),
-                None => 0,
-            },
+            deadline_ms: self.deadline_ms(geometry),
         }
     }
 

@@ -57,7 +57,7 @@ impl SlotWriter {
     #[inline]
     #[must_use]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<(u32, SlotMeta)> {
-        self.shared.lookup(hash, key, &mut [])
+        self.shared.lookup_meta(hash, key, &mut [])
     }
 
     /// Asks for the cache line of the bucket of a hash. A hint, to be given well before [`find`](Self::find).
