@@ -94,6 +94,7 @@ pub fn load(
     let mut hints: Vec<(u64, HintTables)> = Vec::with_capacity(data.len());
     let mut figures: Vec<FileFigures> = Vec::with_capacity(data.len());
     let mut files = Vec::with_capacity(data.len());
+    let mut rebuilt: BTreeSet<u64> = BTreeSet::new();
     for state in data {
         let file = open_data(env, ident, state)?;
         // What history had voided when the file was made is not in its hint; a later epoch may have voided more.
@@ -108,7 +109,7 @@ pub fn load(
                 };
                 let (_, hint) = rebuild_hint(ident, frames, state.origin, hash_seed, holds)?;
                 if whole {
-                    loaded.rebuilt.push((*state, hint.clone()));
+                    rebuilt.insert(state.generation);
                 }
                 hint
             }
@@ -137,6 +138,8 @@ pub fn load(
     if tables.values().any(|known| known.ordered) && !mutants::active("order_not_loaded") {
         load_orders(ident, data, &hints, hash_seed, &loaded)?;
     }
+    let listed = data.iter().zip(hints).filter(|(state, _)| rebuilt.contains(&state.generation));
+    loaded.rebuilt = listed.map(|(state, (_, hint))| (*state, hint)).collect();
     Ok(loaded)
 }
 

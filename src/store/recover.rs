@@ -232,6 +232,9 @@ pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<Ope
                 tracing::warn!(%error, "a hint could not be written");
             }
         }
+        let listed = rebuilt.iter().map(|(state, _)| state.end).sum();
+        drop(rebuilt);
+        slotcask_io::give_back(listed);
         Some(log)
     };
     for (state, file) in data {
