@@ -126,28 +126,24 @@ fn load_pair(words: &[AtomicU64; 2], bytes: &mut [MaybeUninit<u8>; 16]) {
 #[inline(always)]
 fn load_line(words: &[AtomicU64; 8], bytes: &mut [MaybeUninit<u8>; 64]) {
     use std::arch::x86_64::{__m128i, _mm_storeu_si128};
-    let loaded: [__m128i; 4];
-    {
-        let (a, b, c, d): (__m128i, __m128i, __m128i, __m128i);
-        // SAFETY: the instructions read the 64 bytes of `words`, which are borrowed, and write registers that are declared; all else is
-        // as in `load_pair`. No output is written before the last use of the address: it is in a register of another class.
-        unsafe {
-            std::arch::asm!(
-                "movdqu {a}, xmmword ptr [{words}]",
-                "movdqu {b}, xmmword ptr [{words} + 16]",
-                "movdqu {c}, xmmword ptr [{words} + 32]",
-                "movdqu {d}, xmmword ptr [{words} + 48]",
-                words = in(reg) words.as_ptr(),
-                a = lateout(xmm_reg) a,
-                b = lateout(xmm_reg) b,
-                c = lateout(xmm_reg) c,
-                d = lateout(xmm_reg) d,
-                options(nostack, preserves_flags, readonly)
-            );
-        }
-        loaded = [a, b, c, d];
+    let (a, b, c, d): (__m128i, __m128i, __m128i, __m128i);
+    // SAFETY: the instructions read the 64 bytes of `words`, which are borrowed, and write registers that are declared; all else is
+    // as in `load_pair`. No output is written before the last use of the address: it is in a register of another class.
+    unsafe {
+        std::arch::asm!(
+            "movdqu {a}, xmmword ptr [{words}]",
+            "movdqu {b}, xmmword ptr [{words} + 16]",
+            "movdqu {c}, xmmword ptr [{words} + 32]",
+            "movdqu {d}, xmmword ptr [{words} + 48]",
+            words = in(reg) words.as_ptr(),
+            a = lateout(xmm_reg) a,
+            b = lateout(xmm_reg) b,
+            c = lateout(xmm_reg) c,
+            d = lateout(xmm_reg) d,
+            options(nostack, preserves_flags, readonly)
+        );
     }
-    for (loaded, bytes) in loaded.into_iter().zip(bytes.as_chunks_mut::<16>().0) {
+    for (loaded, bytes) in [a, b, c, d].into_iter().zip(bytes.as_chunks_mut::<16>().0) {
         // SAFETY: `bytes` is sixteen bytes, exclusively borrowed; the store asks for no alignment.
         unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), loaded) };
     }
