@@ -135,6 +135,7 @@ fn other_options_than_at_creation_are_refused() {
         (tiny(2).shard_prefix_bits(8), "shard_prefix_bits"),
         (tiny(2).torn_page_protection(true), "torn_page_protection"),
         (tiny(2).log_size(2 * 7 * (16 << 10)), "log_size"),
+        (tiny(2).log_size(2 * 7 * (32 << 10)).segment_size(32 << 10), "segment_size"),
     ] {
         let error = refused(&disk, options);
         assert!(matches!(error, Error::Options { .. }), "{error}");

@@ -20,7 +20,7 @@ pub use disk::{Arrived, DirEntry, Disk, File, FileLock, OpenMode, Stat, Write};
 pub use entropy::{Entropy, OsEntropy};
 pub use error::{IoError, IoErrorKind, Result};
 pub use heap::give_back;
-pub use os::{OsDisk, OsOptions};
+pub use os::{OsDisk, OsOptions, work_in_background};
 pub use prefetch::prefetch;
 pub use sim::{SimDisk, SimOptions, sim_env};
 

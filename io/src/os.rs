@@ -1,5 +1,6 @@
 //! The operating system's disk.
 
+mod background;
 mod calls;
 mod disk;
 mod file;
@@ -8,4 +9,5 @@ mod mapping;
 mod pieces;
 mod ring;
 
+pub use background::work_in_background;
 pub use disk::{OsDisk, OsOptions};

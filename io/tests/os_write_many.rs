@@ -1,6 +1,7 @@
 //! Many writes at once leave the same bytes, whether a ring or a loop does them.
 
 use slotcask_io::{AlignedBuf, Disk, OpenMode, OsDisk, OsOptions, Write};
+use std::ops::ControlFlow;
 
 const B: usize = 4096;
 
@@ -69,6 +70,28 @@ fn threads_share_a_disk() {
             });
         }
     });
+}
+
+#[test]
+fn threads_come_and_go() {
+    // More threads than rings are kept, and one that stays: each writes through a ring of its own.
+    let dir = tempfile::tempdir().unwrap();
+    let disk = OsDisk::default();
+    let file = disk.open(&dir.path().join("file"), OpenMode::Create).unwrap();
+    let write = |fill: u8| {
+        let mut buf = AlignedBuf::zeroed(2 * B);
+        buf.fill(fill);
+        let writes = [0, 1].map(|at| Write { offset: (at * B) as u64, data: &buf[at * B..][..B] });
+        file.write_many(&writes).unwrap();
+        let mut read = AlignedBuf::zeroed(2 * B);
+        file.read_in_pieces(0, &mut read, B, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(read[..] == buf[..], "round {fill}");
+    };
+    for round in 0..40 {
+        std::thread::scope(|scope| scope.spawn(|| write(round)).join().unwrap());
+        write(round + 100);
+    }
+    assert_eq!(disk.fallbacks(), OsDisk::default().fallbacks());
 }
 
 #[test]

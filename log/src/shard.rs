@@ -7,7 +7,7 @@ use crate::files::Files;
 use crate::gather::{Flight, Gather, Place};
 use crate::guard::Guard;
 use crate::segments::{Maintenance, Prepared};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use slotcask_format::checksum::Seed;
 use slotcask_format::manifest::ManifestState;
 use slotcask_io::{AlignedBuf, Env};
@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
+
+/// Looks at a shard lock that is held, before the thread sleeps: some microseconds.
+const LOCK_SPINS: u32 = 100;
 
 /// Has the shard's thread look for work.
 type Kick = Box<dyn Fn() + Send + Sync>;
@@ -120,7 +123,22 @@ impl<S> ShardLog<S> {
     /// Takes the shard lock.
     #[inline]
     pub fn lock(&self) -> Guard<'_, S> {
-        Guard { log: self, locked: self.locked.lock() }
+        let locked = self.locked.try_lock().unwrap_or_else(|| self.lock_patiently());
+        Guard { log: self, locked }
+    }
+
+    /// Most holdings are shorter than what it costs to sleep and be woken.
+    #[cold]
+    fn lock_patiently(&self) -> MutexGuard<'_, Locked<S>> {
+        for _ in 0..LOCK_SPINS {
+            std::hint::spin_loop();
+            if !self.locked.is_locked()
+                && let Some(locked) = self.locked.try_lock()
+            {
+                return locked;
+            }
+        }
+        self.locked.lock()
     }
 
     /// Whose log it is.

@@ -14,7 +14,7 @@ const CHECKPOINT_PERMILLE: std::ops::RangeInclusive<u64> = 80..=420;
 /// How often a writer that waits for somebody else's upkeep looks whether that has made a segment ready.
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 /// Longest pause of a writer.
-const PAUSE_MAX: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_micros(1800);
 /// What writers pause together for a flush's worth of log when the log is full.
 const PAUSES_MAX: Duration = Duration::from_millis(150);
 

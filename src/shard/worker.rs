@@ -31,7 +31,10 @@ impl Worker {
         let own = Arc::clone(shard);
         let thread = std::thread::Builder::new()
             .name(name)
-            .spawn(move || run(&Watched(own).0))
+            .spawn(move || {
+                slotcask_io::work_in_background();
+                run(&Watched(own).0);
+            })
             .map_err(|error| crate::error::Error::Memory {
                 reason: format!("the thread of a shard could not be started: {error}"),
             })?;

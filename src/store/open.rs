@@ -401,6 +401,9 @@ impl Options {
         if self.log_size.is_some() || self.segment_size.is_some() {
             let has = (superblock.segment_size.get(), superblock.segment_count.get());
             let asked = self.log_geometry(shards)?;
+            if self.segment_size.is_some() && asked.0 != has.0 {
+                return mismatch("segment_size", asked.0, has.0);
+            }
             if asked != has {
                 let bytes = |(size, count): (u64, u32)| size * u64::from(count) * u64::from(shards);
                 return mismatch("log_size", bytes(asked), bytes(has));

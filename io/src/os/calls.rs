@@ -144,3 +144,11 @@ pub(super) fn size_limit() -> u64 {
     // SAFETY: the call succeeded, so it filled in all of it.
     unsafe { limit.assume_init() }.rlim_cur
 }
+
+/// sched_setscheduler(2) for the calling thread: SCHED_BATCH.
+pub(super) fn schedule_as_batch() -> io::Result<()> {
+    // SAFETY: all of it is integers, for which zeros are valid. A batch thread's priority is 0.
+    let param = unsafe { MaybeUninit::<libc::sched_param>::zeroed().assume_init() };
+    // SAFETY: `param` is valid for reads for the length of the call, which acts on the calling thread alone.
+    check(unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const param) }).map(drop)
+}

@@ -135,13 +135,11 @@ impl RawFile for OsRaw {
     }
 
     fn pwrite_each(&self, writes: &[Write<'_>], results: &mut Vec<io::Result<usize>>) {
-        let in_limit = |write: &Write<'_>| {
-            within_limit(write.offset.saturating_add(write.data.len() as u64)).is_ok()
-        };
+        let ends = writes.iter().map(|write| write.offset.saturating_add(write.data.len() as u64));
         // One write gains nothing from a ring; one past the limit must be refused before the kernel sees it.
         if writes.len() > 1
             && let Some(rings) = &self.shared.rings
-            && writes.iter().all(in_limit)
+            && within_limit(ends.max().unwrap_or(0)).is_ok()
         {
             match rings.write_each(self.fd.as_fd(), writes, results) {
                 Ok(()) => return,

@@ -7,17 +7,21 @@ use parking_lot::Mutex;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::thread::ThreadId;
 
 /// Writes in flight at once, at most, per ring.
 const DEPTH: u32 = 64;
 
-/// Rings that are kept for reuse, at most. More exist while more threads write at once.
+/// Writes that must have ended before more are queued, so that the thread is not woken for each of them.
+const ENDED: usize = DEPTH as usize / 4;
+
+/// Rings that are kept for reuse, at most, of which those longest unused go first. More exist while more threads write at once.
 const IDLE_MAX: usize = 16;
 
 /// The largest single write, bytes; longer ones come back short and are continued.
 const WRITE_LEN_MAX: usize = 1 << 30;
 
-/// Rings that nobody uses at the moment. Thread-safe: who takes a ring has it alone.
+/// Rings that nobody uses at the moment. Thread-safe: who takes a ring has it alone. A thread takes those that it made.
 #[derive(Debug, Default)]
 pub(super) struct Rings {
     idle: Mutex<Vec<Ring>>,
@@ -43,10 +47,8 @@ impl Rings {
         writes: &[Write<'_>],
         results: &mut Vec<io::Result<usize>>,
     ) -> io::Result<()> {
-        let mut ring = match self.idle.lock().pop() {
-            Some(ring) => ring,
-            None => Ring::new()?,
-        };
+        let ring = self.take_idle();
+        let mut ring = ring.map_or_else(Ring::new, Ok)?;
         ring.hold_locks()?;
         if let Err(error) = ring.write_each(fd, writes, results) {
             // Dropping the ring drops with it what the kernel never took from its queue.
@@ -59,22 +61,33 @@ impl Rings {
 
     /// A ring to read with, if one can be had. Reads in flight do no harm after the process was killed, so it need not hold the locks.
     pub(super) fn take(&self) -> Option<Ring> {
-        let idle = self.idle.lock().pop();
-        idle.or_else(|| Ring::new().ok())
+        self.take_idle().or_else(|| Ring::new().ok())
+    }
+
+    /// A ring that this thread made.
+    fn take_idle(&self) -> Option<Ring> {
+        let own = std::thread::current().id();
+        let mut idle = self.idle.lock();
+        let at = idle.iter().rposition(|ring| ring.owner == own)?;
+        Some(idle.remove(at))
     }
 
     /// Keeps a ring in which nothing is queued or in flight for reuse.
     pub(super) fn give_back(&self, ring: Option<Ring>) {
+        let Some(ring) = ring else { return };
         let mut idle = self.idle.lock();
-        if idle.len() < IDLE_MAX {
-            idle.extend(ring);
-        }
+        // Of a thread that ended nobody takes the rings any more: they come to the front, and go.
+        let oldest = (idle.len() == IDLE_MAX).then(|| idle.remove(0));
+        idle.push(ring);
+        drop((idle, oldest));
     }
 }
 
 /// One ring, and the generation of locks that it holds references to.
 pub(super) struct Ring {
     pub(super) ring: IoUring,
+    /// The one thread that may enter it.
+    owner: ThreadId,
     locks: u64,
     registered: bool,
 }
@@ -87,13 +100,22 @@ impl fmt::Debug for Ring {
 
 impl Ring {
     fn new() -> io::Result<Self> {
-        let ring = IoUring::builder().dontfork().build(DEPTH)?;
+        // Completions then wait until the thread enters the kernel for as many as it asked for. Linux before 6.1 knows no such
+        // ring, and wakes the thread for each.
+        let deferred =
+            IoUring::builder().dontfork().setup_single_issuer().setup_defer_taskrun().build(DEPTH);
+        let ring = match deferred {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                IoUring::builder().dontfork().build(DEPTH)?
+            }
+            built => built?,
+        };
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
         if !probe.is_supported(opcode::Write::CODE) {
             return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
         }
-        Ok(Self { ring, locks: 0, registered: false })
+        Ok(Self { ring, owner: std::thread::current().id(), locks: 0, registered: false })
     }
 
     /// Makes the ring refer to every lock that the process holds, so that a lock outlives the writes of a killed process.
@@ -147,8 +169,8 @@ impl Ring {
                 next += 1;
                 open += 1;
             }
-            // With more to come one free place is enough; at the end wait for the rest in one call.
-            let want = if next < writes.len() { 1 } else { open };
+            // With more to come some free places are enough; at the end wait for the rest in one call.
+            let want = if next < writes.len() { open.min(ENDED) } else { open };
             match self.ring.submit_and_wait(want) {
                 Ok(_) => {}
                 Err(error)
