@@ -3,11 +3,14 @@
 
 use super::{Place, Runner};
 use crate::args::Args;
-use crate::bars::{OURS, disk_allowed};
+use crate::bars::{OURS, RAW, SLOT_PACKED, disk_allowed};
 use crate::child::{Task, Work, number};
 use crate::engine::Outcome;
+use crate::raw::read::ReadFile;
 use crate::report::Report;
 
+/// Threads of the raw sequential read.
+const RAW_THREADS: u64 = 2;
 /// Engines that take part in every round; the others are measured once, because their figures only explain.
 const EVERY_ROUND: [&str; 2] = [OURS, "armdb-fixed"];
 
@@ -20,6 +23,10 @@ fn task(args: &Args, place: &Place, runner: &dyn Runner, work: Work, keys: u64) 
 /// # Errors
 /// The engines', or when a child fails.
 pub fn open_rows(args: &Args, runners: &[Box<dyn Runner>], report: &mut Report) -> Outcome<()> {
+    let raw_place = Place::new(args, RAW)?;
+    let slots = (SLOT_PACKED * args.keys as f64) as u64;
+    let raw = ReadFile::create(&raw_place.file("slots"), slots)?;
+    let read_slots = || Outcome::Ok(slots as f64 / raw.sequential(RAW_THREADS)?);
     for runner in runners {
         let keys = runner.keys(args.keys);
         let place = Place::new(args, runner.name())?;
@@ -29,6 +36,9 @@ pub fn open_rows(args: &Args, runners: &[Box<dyn Runner>], report: &mut Report) 
         for _ in 0..if every { args.rounds } else { 1 } {
             let said = task(args, &place, &**runner, Work::Open, keys).run()?;
             report.add("open after close", runner.name(), number(&said, "open_s")?);
+            if runner.name() == OURS {
+                report.add("open after close", RAW, read_slots()?);
+            }
         }
     }
     for _ in 0..args.rounds {
@@ -39,6 +49,9 @@ pub fn open_rows(args: &Args, runners: &[Box<dyn Runner>], report: &mut Report) 
             task(args, &place, &**runner, Work::LoadAndWait, keys).run()?;
             let said = task(args, &place, &**runner, Work::Open, keys).run()?;
             report.add("open after kill -9", runner.name(), number(&said, "open_s")?);
+            if runner.name() == OURS {
+                report.add("open after kill -9", RAW, read_slots()?);
+            }
         }
     }
     Ok(())
