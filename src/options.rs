@@ -40,6 +40,7 @@ pub struct Options {
     pub(crate) torn_page_protection: Option<bool>,
     pub(crate) huge_pages: bool,
     pub(crate) background: bool,
+    pub(crate) batch_threads: bool,
     pub(crate) adopt_copy: bool,
     pub(crate) direct_io: bool,
     pub(crate) io_uring: bool,
@@ -74,6 +75,7 @@ impl Default for Options {
             torn_page_protection: None,
             huge_pages: true,
             background: true,
+            batch_threads: true,
             adopt_copy: false,
             direct_io: true,
             io_uring: true,
@@ -179,6 +181,15 @@ impl Options {
     #[must_use]
     pub fn background(mut self, yes: bool) -> Self {
         self.background = yes;
+        self
+    }
+
+    /// Has these threads scheduled as batch work (SCHED_BATCH), so that they do not interrupt writers when they wake. Turn it off where
+    /// a seccomp filter kills who calls `sched_setscheduler`, as systemd's `SystemCallFilter=~@resources` does; and where all processors are busy
+    /// and futures wait for tickets, which these threads flush. Default: true.
+    #[must_use]
+    pub fn batch_threads(mut self, yes: bool) -> Self {
+        self.batch_threads = yes;
         self
     }
 

@@ -103,6 +103,8 @@ pub(crate) struct Shard {
     pub bell: Bell,
     /// Microseconds that writers still have to pause for the last flush's worth of log.
     pub pause_owed_us: AtomicU64,
+    /// Pauses are longer until that is paid.
+    pub pause_late: AtomicBool,
     /// A future waits for a flush.
     pub flush_asked: AtomicBool,
     /// The last round left deadlines for the next one.

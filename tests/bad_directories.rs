@@ -141,6 +141,14 @@ fn other_options_than_at_creation_are_refused() {
         assert!(matches!(error, Error::Options { .. }), "{error}");
         assert_says(&error, &[word]);
     }
+    for same in [
+        Options::new().log_size(2 * 6 * (16 << 10)),
+        Options::new().segment_size(16 << 10),
+        Options::new().shards(2),
+    ] {
+        let opened = same.background(false).huge_pages(false).open_in(env_of(99, &disk), ROOT);
+        opened.unwrap().close().unwrap();
+    }
     for options in [tiny(0).shards(0), tiny(1).shards(256), tiny(1).segment_size(5000)] {
         assert!(matches!(refused(&disk, options), Error::Options { .. }));
     }

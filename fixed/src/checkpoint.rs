@@ -14,10 +14,10 @@ use crate::files::{Files, Place};
 use crate::map::{PageMap, seed_of};
 use crate::page_set::PageSet;
 use crate::table::FixedTable;
-use slotcask_format::Seed;
 use slotcask_format::manifest::TableCheckpoint;
 use slotcask_format::mutants;
 use slotcask_format::slot::{seal_slot, slot_seed};
+use slotcask_format::{BLOCK_SIZE, Seed};
 use slotcask_io::{AlignedBuf, Write};
 use std::sync::Arc;
 
@@ -239,7 +239,9 @@ impl Checkpoint {
             let at = self.batch.len() * page_size;
             table.writer.copy_page(page, &mut buf[at..at + page_size]);
             self.batch.push(page);
-            self.next = after(&self.parts.dirty, page);
+            // A bridge needs a neighbour on either side in the same batch, and pages so small that a write costs more than they do.
+            let bridges = page_size == BLOCK_SIZE && self.batch.len() + 2 <= self.batch_pages_max;
+            self.next = after(&self.parts.dirty, page, bridges);
         }
         self.next.is_some()
     }
@@ -348,11 +350,11 @@ impl Checkpoint {
     }
 }
 
-/// The page to write after `page`: the next dirty one. A single clean page before it is written too, so that one write does for
-/// its neighbours: that costs the device and the processor less than a write of its own.
-fn after(dirty: &PageSet, page: u32) -> Option<u32> {
+/// The page to write after `page`: the next dirty one. With `bridges` a single clean page before it is written too, so that one write
+/// does for its neighbours: that costs the device and the processor less than a write of its own.
+fn after(dirty: &PageSet, page: u32, bridges: bool) -> Option<u32> {
     let next = dirty.next(page + 1)?;
-    Some(if next == page + 2 { page + 1 } else { next })
+    Some(if bridges && next == page + 2 { page + 1 } else { next })
 }
 
 fn sequence_of(slot: &[u8]) -> u64 {

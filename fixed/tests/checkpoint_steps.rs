@@ -78,6 +78,26 @@ fn a_single_clean_page_between_dirty_ones_is_written_with_them() {
 }
 
 #[test]
+fn a_clean_page_is_not_written_where_nothing_joins_it() {
+    let mut rig = Rig::small();
+    let slots = rig.layout().slots_per_page as u64;
+    for number in 0..10 * slots {
+        rig.put(number, number).unwrap();
+    }
+    rig.checkpoint().unwrap();
+    // Four pages fill a batch: the clean page 4 would begin the next one.
+    for page in [0, 1, 2, 3, 5] {
+        rig.put(page * slots, 1000 + page).unwrap();
+    }
+    let (mut checkpoint, redo) = rig.begin();
+    while rig.batch(&mut checkpoint).unwrap() {}
+    assert_eq!(checkpoint.pages_done(), 5);
+    rig.durable = rig.last();
+    rig.commit(&mut checkpoint, redo).unwrap();
+    rig.close().open_and_compare("a batch that ends at a gap");
+}
+
+#[test]
 fn any_failure_leaves_the_table_as_it_was() {
     for kind in [OpKind::Write, OpKind::Sync] {
         for at in 0..8 {

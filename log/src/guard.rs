@@ -325,6 +325,7 @@ impl<S> ShardLog<S> {
         let permille = u32::try_from(permille).unwrap_or(u32::MAX);
         self.fill.store(permille, Ordering::Relaxed);
         if permille > PACE_FROM_PERMILLE {
+            self.pace_anew.store(true, Ordering::Relaxed);
             self.pace_due.store(true, Ordering::Relaxed);
         }
     }

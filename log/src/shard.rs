@@ -43,6 +43,8 @@ pub struct ShardLog<S> {
     pub(crate) fill: AtomicU32,
     /// Set once for each flush's worth of log that is placed while the log is rather full.
     pub(crate) pace_due: AtomicBool,
+    /// `pace_due` was set for another flush's worth of log, not for what is owed for one before.
+    pub(crate) pace_anew: AtomicBool,
     pub(crate) kick: OnceLock<Kick>,
     pub(crate) time: OnceLock<Time>,
     pub(crate) files: Arc<Files>,
@@ -274,6 +276,11 @@ impl<S> ShardLog<S> {
     #[inline]
     pub fn take_pace(&self) -> bool {
         self.pace_due.load(Ordering::Relaxed) && self.pace_due.swap(false, Ordering::Relaxed)
+    }
+
+    /// True when a flush's worth of log was placed since the last call while the log was that full.
+    pub fn take_pace_anew(&self) -> bool {
+        self.pace_anew.swap(false, Ordering::Relaxed)
     }
 
     /// Has the next writer get true from [`ShardLog::take_pace`].

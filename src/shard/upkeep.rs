@@ -15,6 +15,8 @@ const CHECKPOINT_PERMILLE: std::ops::RangeInclusive<u64> = 80..=420;
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 /// Longest pause of a writer.
 const PAUSE_MAX: Duration = Duration::from_micros(1800);
+/// The same while pauses are owed for one flush's worth of log when the next is full: where a few large records fill one.
+const PAUSE_LATE_MAX: Duration = Duration::from_millis(10);
 /// What writers pause together for a flush's worth of log when the log is full.
 const PAUSES_MAX: Duration = Duration::from_millis(150);
 
@@ -175,11 +177,13 @@ impl Shard {
         }
         let over = f64::from((fill - PACE_FROM_PERMILLE).min(1000 - PACE_FROM_PERMILLE));
         let share = over / f64::from(1000 - PACE_FROM_PERMILLE);
-        let owed = match self.pause_owed_us.swap(0, Ordering::Relaxed) {
-            0 => PAUSES_MAX.mul_f64(share * share),
-            left => Duration::from_micros(left),
+        let anew = self.log.take_pace_anew();
+        let (owed, late) = match self.pause_owed_us.swap(0, Ordering::Relaxed) {
+            0 => (PAUSES_MAX.mul_f64(share * share), false),
+            left => (Duration::from_micros(left), anew || self.pause_late.load(Ordering::Relaxed)),
         };
-        let pause = owed.min(PAUSE_MAX);
+        self.pause_late.store(late, Ordering::Relaxed);
+        let pause = owed.min(if late { PAUSE_LATE_MAX } else { PAUSE_MAX });
         let left = owed.saturating_sub(pause).as_micros() as u64;
         if left > 0 {
             self.pause_owed_us.store(left, Ordering::Relaxed);

@@ -25,14 +25,16 @@ impl Bell {
 }
 
 impl Worker {
-    /// Starts the thread of `shard`.
-    pub(crate) fn start(shard: &Arc<Shard>) -> Result<Self> {
+    /// Starts the thread of `shard`; as batch work if `batch`.
+    pub(crate) fn start(shard: &Arc<Shard>, batch: bool) -> Result<Self> {
         let name = format!("slotcask-{}", shard.number);
         let own = Arc::clone(shard);
         let thread = std::thread::Builder::new()
             .name(name)
             .spawn(move || {
-                slotcask_io::work_in_background();
+                if batch {
+                    slotcask_io::work_in_background();
+                }
                 run(&Watched(own).0);
             })
             .map_err(|error| crate::error::Error::Memory {

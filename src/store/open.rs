@@ -84,7 +84,7 @@ impl Store {
         if store.inner.options.background && !store.inner.read_only {
             let mut workers = store.inner.workers.lock();
             for shard in &store.inner.shards {
-                workers.push(Worker::start(shard)?);
+                workers.push(Worker::start(shard, store.inner.options.batch_threads)?);
             }
         }
         Ok(store)
@@ -362,6 +362,7 @@ fn assemble(
                 upkeep: Mutex::default(),
                 figures: Mutex::default(),
                 pause_owed_us: AtomicU64::new(0),
+                pause_late: AtomicBool::new(false),
                 bell: crate::shard::Bell::default(),
                 flush_asked: AtomicBool::new(false),
                 expire_more: AtomicBool::new(false),
@@ -398,16 +399,13 @@ impl Options {
         if let Some(asked) = self.torn_page_protection.filter(|asked| *asked != protected) {
             return mismatch("torn_page_protection", u64::from(asked), u64::from(protected));
         }
-        if self.log_size.is_some() || self.segment_size.is_some() {
-            let has = (superblock.segment_size.get(), superblock.segment_count.get());
-            let asked = self.log_geometry(shards)?;
-            if self.segment_size.is_some() && asked.0 != has.0 {
-                return mismatch("segment_size", asked.0, has.0);
-            }
-            if asked != has {
-                let bytes = |(size, count): (u64, u32)| size * u64::from(count) * u64::from(shards);
-                return mismatch("log_size", bytes(asked), bytes(has));
-            }
+        let (segment, count) = (superblock.segment_size.get(), superblock.segment_count.get());
+        if let Some(asked) = self.segment_size.filter(|asked| *asked != segment) {
+            return mismatch("segment_size", asked, segment);
+        }
+        let count_of = |log_size: u64| log_size / u64::from(shards) / segment;
+        if let Some(asked) = self.log_size.filter(|asked| count_of(*asked) != u64::from(count)) {
+            return mismatch("log_size", asked, segment * u64::from(count) * u64::from(shards));
         }
         Ok(())
     }

@@ -145,8 +145,12 @@ pub(super) fn size_limit() -> u64 {
     unsafe { limit.assume_init() }.rlim_cur
 }
 
-/// sched_setscheduler(2) for the calling thread: SCHED_BATCH.
+/// sched_setscheduler(2) for the calling thread: SCHED_BATCH, unless somebody chose a policy for it.
 pub(super) fn schedule_as_batch() -> io::Result<()> {
+    // SAFETY: the call takes no pointers.
+    if check(unsafe { libc::sched_getscheduler(0) })? != libc::SCHED_OTHER {
+        return Ok(());
+    }
     // SAFETY: all of it is integers, for which zeros are valid. A batch thread's priority is 0.
     let param = unsafe { MaybeUninit::<libc::sched_param>::zeroed().assume_init() };
     // SAFETY: `param` is valid for reads for the length of the call, which acts on the calling thread alone.

@@ -138,7 +138,13 @@ impl<'a> Pieces<'a> {
                 if matches!(
                     error.raw_os_error(),
                     Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)
-                ) => {}
+                ) =>
+            {
+                // As in `Ring::write_each`.
+                if self.open as usize > ring.ring.submission().len() {
+                    ring.wait_for_one();
+                }
+            }
             Err(error) => {
                 self.give_up();
                 self.failed = Some(error);

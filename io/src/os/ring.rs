@@ -16,12 +16,13 @@ const DEPTH: u32 = 64;
 const ENDED: usize = DEPTH as usize / 4;
 
 /// Rings that are kept for reuse, at most, of which those longest unused go first. More exist while more threads write at once.
-const IDLE_MAX: usize = 16;
+const IDLE_MAX: usize = 64;
 
 /// The largest single write, bytes; longer ones come back short and are continued.
 const WRITE_LEN_MAX: usize = 1 << 30;
 
-/// Rings that nobody uses at the moment. Thread-safe: who takes a ring has it alone. A thread takes those that it made.
+/// Rings that nobody uses at the moment. Thread-safe: who takes a ring has it alone. A thread takes
+/// those that it made, and those that any thread may enter.
 #[derive(Debug, Default)]
 pub(super) struct Rings {
     idle: Mutex<Vec<Ring>>,
@@ -64,11 +65,11 @@ impl Rings {
         self.take_idle().or_else(|| Ring::new().ok())
     }
 
-    /// A ring that this thread made.
+    /// A ring that this thread may enter.
     fn take_idle(&self) -> Option<Ring> {
         let own = std::thread::current().id();
         let mut idle = self.idle.lock();
-        let at = idle.iter().rposition(|ring| ring.owner == own)?;
+        let at = idle.iter().rposition(|ring| ring.owner.is_none_or(|owner| owner == own))?;
         Some(idle.remove(at))
     }
 
@@ -86,8 +87,8 @@ impl Rings {
 /// One ring, and the generation of locks that it holds references to.
 pub(super) struct Ring {
     pub(super) ring: IoUring,
-    /// The one thread that may enter it.
-    owner: ThreadId,
+    /// The one thread that may enter it; none where any thread may.
+    owner: Option<ThreadId>,
     locks: u64,
     registered: bool,
 }
@@ -102,20 +103,25 @@ impl Ring {
     fn new() -> io::Result<Self> {
         // Completions then wait until the thread enters the kernel for as many as it asked for. Linux before 6.1 knows no such
         // ring, and wakes the thread for each.
-        let deferred =
-            IoUring::builder().dontfork().setup_single_issuer().setup_defer_taskrun().build(DEPTH);
-        let ring = match deferred {
+        let deferred = IoUring::builder()
+            .dontfork()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .build(DEPTH);
+        let (ring, owner) = match deferred {
+            Ok(ring) => (ring, Some(std::thread::current().id())),
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                IoUring::builder().dontfork().build(DEPTH)?
+                (IoUring::builder().dontfork().build(DEPTH)?, None)
             }
-            built => built?,
+            Err(error) => return Err(error),
         };
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
         if !probe.is_supported(opcode::Write::CODE) {
             return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
         }
-        Ok(Self { ring, owner: std::thread::current().id(), locks: 0, registered: false })
+        Ok(Self { ring, owner, locks: 0, registered: false })
     }
 
     /// Makes the ring refer to every lock that the process holds, so that a lock outlives the writes of a killed process.
@@ -177,7 +183,13 @@ impl Ring {
                     if matches!(
                         error.raw_os_error(),
                         Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)
-                    ) => {}
+                    ) =>
+                {
+                    // The kernel may want what the writes that it has hold, and these end when they are waited for.
+                    if open > self.ring.submission().len() {
+                        self.wait_for_one();
+                    }
+                }
                 Err(error) => {
                     self.drain(open, results);
                     return Err(error);
@@ -214,21 +226,21 @@ impl Ring {
             if open <= untaken {
                 return;
             }
-            // SAFETY: no argument is passed, so there is none to be valid.
-            let waited = unsafe {
-                self.ring.submitter().enter::<libc::sigset_t>(
-                    0,
-                    1,
-                    EnterFlags::GETEVENTS.bits(),
-                    None,
-                )
-            };
-            if let Err(error) = waited
-                && !matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY))
-            {
-                // Returning would free memory that the kernel still reads and write it to disk.
-                std::process::abort();
-            }
+            self.wait_for_one();
+        }
+    }
+
+    /// Waits, without submitting, until a completion is there; there may be none when a signal arrives.
+    pub(super) fn wait_for_one(&self) {
+        // SAFETY: no argument is passed, so there is none to be valid.
+        let waited = unsafe {
+            self.ring.submitter().enter::<libc::sigset_t>(0, 1, EnterFlags::GETEVENTS.bits(), None)
+        };
+        if let Err(error) = waited
+            && !matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY))
+        {
+            // Returning would free memory that the kernel still reads and write it to disk.
+            std::process::abort();
         }
     }
 }

@@ -196,6 +196,7 @@ impl Opening {
             locked: Mutex::new(Locked { state, writer }),
             fill: AtomicU32::new(0),
             pace_due: AtomicBool::new(false),
+            pace_anew: AtomicBool::new(false),
             kick: OnceLock::new(),
             time: OnceLock::new(),
             files: Arc::new(files),
