@@ -53,18 +53,24 @@ fn a_batch_ends_when_the_buffer_is_full() {
     rig.close().open_and_compare("batches");
 }
 
-#[test]
-fn a_single_clean_page_between_dirty_ones_is_written_with_them() {
+/// Ten pages that were written, some changed since; and the slots of a page.
+fn ten_pages_of_which_dirty(dirty: &[u64]) -> (Rig, u64) {
     let mut rig = Rig::small();
     let slots = rig.layout().slots_per_page as u64;
     for number in 0..10 * slots {
         rig.put(number, number).unwrap();
     }
     rig.checkpoint().unwrap();
-    // Page 1 lies alone between two dirty ones, 3 and 4 do not, and 6 and 8 share the clean page 7.
-    for page in [0, 2, 5, 6, 8] {
+    for page in dirty {
         rig.put(page * slots, 1000 + page).unwrap();
     }
+    (rig, slots)
+}
+
+#[test]
+fn a_single_clean_page_between_dirty_ones_is_written_with_them() {
+    // Page 1 lies alone between two dirty ones, 3 and 4 do not, and 6 and 8 share the clean page 7.
+    let (mut rig, slots) = ten_pages_of_which_dirty(&[0, 2, 5, 6, 8]);
     let (mut checkpoint, redo) = rig.begin();
     assert_eq!(checkpoint.pages_total(), 5);
     // A page that was clean when the checkpoint began takes part as it is now.
@@ -79,16 +85,8 @@ fn a_single_clean_page_between_dirty_ones_is_written_with_them() {
 
 #[test]
 fn a_clean_page_is_not_written_where_nothing_joins_it() {
-    let mut rig = Rig::small();
-    let slots = rig.layout().slots_per_page as u64;
-    for number in 0..10 * slots {
-        rig.put(number, number).unwrap();
-    }
-    rig.checkpoint().unwrap();
     // Four pages fill a batch: the clean page 4 would begin the next one.
-    for page in [0, 1, 2, 3, 5] {
-        rig.put(page * slots, 1000 + page).unwrap();
-    }
+    let (mut rig, _) = ten_pages_of_which_dirty(&[0, 1, 2, 3, 5]);
     let (mut checkpoint, redo) = rig.begin();
     while rig.batch(&mut checkpoint).unwrap() {}
     assert_eq!(checkpoint.pages_done(), 5);

@@ -87,7 +87,7 @@ fn threads_come_and_go() {
         file.read_in_pieces(0, &mut read, B, &mut |_| ControlFlow::Continue(())).unwrap();
         assert!(read[..] == buf[..], "round {fill}");
     };
-    for round in 0..40 {
+    for round in 0..100 {
         std::thread::scope(|scope| scope.spawn(|| write(round)).join().unwrap());
         write(round + 100);
     }

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes written, and read in sequence, at once.
 const CHUNK: usize = 1 << 20;
+/// Threads of a sequential read beside an opening: as many as the default store has shards on two processors.
+pub const SEQUENTIAL_THREADS: u64 = 2;
 
 /// A file of random bytes, opened with O_DIRECT where the file system takes it.
 #[derive(Debug)]

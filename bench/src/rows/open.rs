@@ -6,11 +6,9 @@ use crate::args::Args;
 use crate::bars::{OURS, RAW, SLOT_PACKED, disk_allowed};
 use crate::child::{Task, Work, number};
 use crate::engine::Outcome;
-use crate::raw::read::ReadFile;
+use crate::raw::read::{ReadFile, SEQUENTIAL_THREADS};
 use crate::report::Report;
 
-/// Threads of the raw sequential read.
-const RAW_THREADS: u64 = 2;
 /// Engines that take part in every round; the others are measured once, because their figures only explain.
 const EVERY_ROUND: [&str; 2] = [OURS, "armdb-fixed"];
 
@@ -26,7 +24,7 @@ pub fn open_rows(args: &Args, runners: &[Box<dyn Runner>], report: &mut Report) 
     let raw_place = Place::new(args, RAW)?;
     let slots = (SLOT_PACKED * args.keys as f64) as u64;
     let raw = ReadFile::create(&raw_place.file("slots"), slots)?;
-    let read_slots = || Outcome::Ok(slots as f64 / raw.sequential(RAW_THREADS)?);
+    let read_slots = || Outcome::Ok(slots as f64 / raw.sequential(SEQUENTIAL_THREADS)?);
     for runner in runners {
         let keys = runner.keys(args.keys);
         let place = Place::new(args, runner.name())?;

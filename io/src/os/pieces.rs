@@ -132,24 +132,10 @@ impl<'a> Pieces<'a> {
     /// Submits what is queued, waits for `want` completions and takes those that are there.
     fn enter(&mut self, want: usize) {
         let Some(ring) = &mut self.ring else { return };
-        match ring.ring.submit_and_wait(want) {
-            Ok(_) => {}
-            Err(error)
-                if matches!(
-                    error.raw_os_error(),
-                    Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)
-                ) =>
-            {
-                // As in `Ring::write_each`.
-                if self.open as usize > ring.ring.submission().len() {
-                    ring.wait_for_one();
-                }
-            }
-            Err(error) => {
-                self.give_up();
-                self.failed = Some(error);
-                return;
-            }
+        if let Err(error) = ring.enter(want, self.open as usize) {
+            self.give_up();
+            self.failed = Some(error);
+            return;
         }
         self.open -= ring.reap(self.open as usize, &mut self.results) as u32;
     }

@@ -177,27 +177,28 @@ impl Ring {
             }
             // With more to come some free places are enough; at the end wait for the rest in one call.
             let want = if next < writes.len() { open.min(ENDED) } else { open };
-            match self.ring.submit_and_wait(want) {
-                Ok(_) => {}
-                Err(error)
-                    if matches!(
-                        error.raw_os_error(),
-                        Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)
-                    ) =>
-                {
-                    // The kernel may want what the writes that it has hold, and these end when they are waited for.
-                    if open > self.ring.submission().len() {
-                        self.wait_for_one();
-                    }
-                }
-                Err(error) => {
-                    self.drain(open, results);
-                    return Err(error);
-                }
+            if let Err(error) = self.enter(want, open) {
+                self.drain(open, results);
+                return Err(error);
             }
             open -= self.reap(open, results);
         }
         Ok(())
+    }
+
+    /// Submits what is queued and waits for `want` completions, or fewer when the call is interrupted or the kernel lacks memory for
+    /// now. `open` entries were pushed and not reaped.
+    pub(super) fn enter(&mut self, want: usize, open: usize) -> io::Result<()> {
+        match self.ring.submit_and_wait(want) {
+            Err(error) if is_passing(&error) => {
+                // The kernel may want what the entries that it has hold, and these end when they are waited for.
+                if open > self.ring.submission().len() {
+                    self.wait_for_one();
+                }
+                Ok(())
+            }
+            other => other.map(drop),
+        }
     }
 
     /// Takes the completions that are there; returns how many. `open` is how many there can be.
@@ -231,16 +232,21 @@ impl Ring {
     }
 
     /// Waits, without submitting, until a completion is there; there may be none when a signal arrives.
-    pub(super) fn wait_for_one(&self) {
+    fn wait_for_one(&self) {
         // SAFETY: no argument is passed, so there is none to be valid.
         let waited = unsafe {
             self.ring.submitter().enter::<libc::sigset_t>(0, 1, EnterFlags::GETEVENTS.bits(), None)
         };
         if let Err(error) = waited
-            && !matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY))
+            && !is_passing(&error)
         {
             // Returning would free memory that the kernel still reads and write it to disk.
             std::process::abort();
         }
     }
+}
+
+/// True for errors of a call into a ring that go away by themselves.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY))
 }

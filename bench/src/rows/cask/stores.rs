@@ -7,7 +7,7 @@ use crate::cask::{MEDIUM, SMALL, Size};
 use crate::cask_child::{CaskTask, CaskWork};
 use crate::child::number;
 use crate::engine::Outcome;
-use crate::raw::read::ReadFile;
+use crate::raw::read::{ReadFile, SEQUENTIAL_THREADS};
 use crate::report::Report;
 use crate::rows::Place;
 use crate::workload::Key;
@@ -16,8 +16,6 @@ use std::path::Path;
 /// Keys of the memory rows, as parts of `--cask-keys` in hundredths: some just above a power of two for every shard count,
 /// some just below.
 const MEMORY_KEYS: [(&str, u64); 4] = [("3 M", 60), ("3.7 M", 74), ("5 M", 100), ("8 M", 160)];
-/// Threads of the raw sequential read.
-const RAW_THREADS: u64 = 2;
 /// Bytes of the raw sequential read for each key of `--cask-keys`.
 const RAW_BYTES_A_KEY: u64 = 200;
 
@@ -98,7 +96,7 @@ pub fn open_rows(args: &Args, runners: &[Box<dyn CaskRunner>], report: &mut Repo
     let place = place_of(args, "raw")?;
     let file = ReadFile::create(&place.file("raw"), args.cask_keys * RAW_BYTES_A_KEY)?;
     for _ in 0..args.rounds {
-        report.add("cask open 1 KiB, no hints", RAW, file.sequential(RAW_THREADS)? / 1e9);
+        report.add("cask open 1 KiB, no hints", RAW, file.sequential(SEQUENTIAL_THREADS)? / 1e9);
     }
     Ok(())
 }
