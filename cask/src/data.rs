@@ -11,6 +11,7 @@ use slotcask_format::record::{self, Record, RecordKind, record_seed};
 use slotcask_format::segment::{SEGMENT_DATA_OFFSET, SegmentHeader};
 use slotcask_format::{BLOCK_SIZE, Reason, round_up};
 use slotcask_io::{AlignedBuf, File, IoErrorKind};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use zerocopy::FromBytes;
 
@@ -18,6 +19,8 @@ use zerocopy::FromBytes;
 const SIZE_PLAUSIBLE: usize = 1 << 20;
 /// Bytes read at once.
 const READ_AHEAD: usize = 1 << 20;
+/// Records that are prepared before the first of them is visited.
+const AHEAD: usize = 12;
 
 /// A file that holds frames: its number, where they end, and the file.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +84,20 @@ pub fn walk(
     frames: Frames<'_>,
     mut visit: impl FnMut(&Record<'_>, u64, &[u8]) -> Result<()>,
 ) -> Result<Walked> {
+    walk_ahead(ident, frames, |_| (), |record, offset, bytes, ()| visit(record, offset, bytes))
+}
+
+/// As [`walk`]; each record goes to `prepare` some records before it goes to `visit`, with what `prepare` made of it: time for
+/// memory to arrive.
+///
+/// # Errors
+/// As [`walk`].
+pub(crate) fn walk_ahead<T>(
+    ident: &CaskIdent,
+    frames: Frames<'_>,
+    prepare: impl Fn(&Record<'_>) -> T,
+    mut visit: impl FnMut(&Record<'_>, u64, &[u8], T) -> Result<()>,
+) -> Result<Walked> {
     let path = path_of(ident, frames.generation);
     let corrupt =
         |offset, reason: &dyn ToString| CaskError::corrupt(&path, offset, reason.to_string());
@@ -111,12 +128,20 @@ pub fn walk(
         }
         let length = header.length.get() as usize;
         let mut rest = &body[..length];
-        while !rest.is_empty() {
-            let at = offset + (FlushHeader::SIZE + length - rest.len()) as u64;
-            let (found, size) =
-                record::decode_vouched(records, rest).map_err(|reason| corrupt(at, &reason))?;
-            visit(&found, at, &rest[..size])?;
-            rest = &rest[size..];
+        let mut prepared = VecDeque::with_capacity(AHEAD);
+        while !rest.is_empty() || !prepared.is_empty() {
+            if !rest.is_empty() {
+                let at = offset + (FlushHeader::SIZE + length - rest.len()) as u64;
+                let (found, size) =
+                    record::decode_vouched(records, rest).map_err(|reason| corrupt(at, &reason))?;
+                prepared.push_back((found, at, &rest[..size], prepare(&found)));
+                rest = &rest[size..];
+            }
+            if (prepared.len() == AHEAD || rest.is_empty())
+                && let Some((found, at, bytes, made)) = prepared.pop_front()
+            {
+                visit(&found, at, bytes, made)?;
+            }
         }
         walked.frame_checksum = header.checksum.get();
         offset += header.size() as u64;

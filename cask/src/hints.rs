@@ -7,7 +7,9 @@ use crate::hash::{KeyHash, STRIPE_BITS};
 use crate::location::Location;
 use crate::sorting::Sorting;
 use slotcask_format::file_name::{ShardFile, TEMPORARY};
-use slotcask_format::hint::{HintEntry, HintIdent, HintTables, decode_hint, encode_hint};
+use slotcask_format::hint::{
+    HintEntry, HintIdent, HintTables, decode_hint, encode_hint_in, hint_size,
+};
 use slotcask_format::manifest::{DataFileState, DataOrigin};
 use slotcask_format::mutants;
 use slotcask_format::record::{Record, RecordKind, deadline_of};
@@ -65,7 +67,8 @@ pub fn write_hint(
     file: &DataFileState,
     tables: &HintTables,
 ) -> Result<()> {
-    let bytes = AlignedBuf::copy_of(&encode_hint(&hint_of(ident, file), tables));
+    let mut bytes = AlignedBuf::zeroed(hint_size(tables));
+    encode_hint_in(&hint_of(ident, file), tables, &mut bytes);
     let name = ShardFile::Hint(file.generation).name();
     let temporary = ident.dir.join(format!("{name}{TEMPORARY}"));
     let written = || -> Result<()> {
@@ -233,7 +236,7 @@ impl Listing {
                 | entry.stored.get() >> STRIPE_BITS
         };
         let sorted = self.tables.into_iter().map(|(table, entries)| {
-            let mut ranked = Vec::new();
+            let mut ranked = Vec::with_capacity(entries.len());
             sorting.sort(&entries, &mut ranked, bits, HintEntry::rank);
             (table, ranked)
         });

@@ -8,7 +8,7 @@
 //!  - a range delete is as many deletes, one for each key that it removed; it is copied with those that are still needed.
 
 use crate::CaskIdent;
-use crate::data::{Frames, walk};
+use crate::data::{Frames, walk_ahead};
 use crate::error::{CaskError, Result};
 use crate::hash::KeyHash;
 use crate::hints::{open_data, read_hint, rebuild_hint, remove_data};
@@ -39,6 +39,8 @@ pub struct Input {
 pub trait View {
     /// Where the live record of a key stands.
     fn location(&self, table: u32, hash: KeyHash) -> Option<Location>;
+    /// Asks for the memory that [`View::location`] will read. A hint.
+    fn prefetch(&self, table: u32, hash: KeyHash);
     /// True when the record is one of a cask table that is there, and not void by a clear or by history.
     fn holds(&self, record: &Record<'_>) -> bool;
     /// Now, milliseconds since 1970.
@@ -180,12 +182,24 @@ impl<'a> Work<'a> {
         for input in inputs {
             let frames =
                 Frames { generation: input.generation, end: input.end, file: &*input.file };
-            let walked = walk(self.ident, frames, |record, offset, bytes| {
+            let view = self.view;
+            let prepare = |record: &Record<'_>| {
+                // Segments that leave the log hold records of fixed tables too.
+                let hash = view.holds(record).then(|| KeyHash::of(view.hash_seed(), record.key))?;
+                if record.kind == RecordKind::Put {
+                    view.prefetch(record.table, hash);
+                }
+                Some(hash)
+            };
+            let walked = walk_ahead(self.ident, frames, prepare, |record, offset, bytes, hash| {
                 paused += bytes.len() as u64;
-                if paused >= 1 << 20 && !self.view.pause(std::mem::take(&mut paused)) {
+                if paused >= 1 << 20 && !view.pause(std::mem::take(&mut paused)) {
                     return Err(CaskError::Interrupted);
                 }
-                self.record(input.generation, record, offset, bytes)
+                match hash {
+                    Some(hash) => self.record(input.generation, record, hash, offset, bytes),
+                    None => Ok(()),
+                }
             })?;
             self.merged.bytes_read += walked.bytes;
         }
@@ -203,13 +217,10 @@ impl<'a> Work<'a> {
         &mut self,
         generation: u64,
         record: &Record<'_>,
+        hash: KeyHash,
         offset: u64,
         bytes: &[u8],
     ) -> Result<()> {
-        if !self.view.holds(record) {
-            return Ok(());
-        }
-        let hash = KeyHash::of(self.view.hash_seed(), record.key);
         match record.kind {
             RecordKind::Put => self.put(generation, record, hash, offset, bytes),
             RecordKind::Delete | RecordKind::Expire => {

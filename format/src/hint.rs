@@ -95,17 +95,36 @@ fn seed(ident: &HintIdent) -> Seed {
         .narrow(HINT_MAGIC, ident.generation)
 }
 
+/// Bytes of a hint, whole blocks.
+#[must_use]
+pub fn hint_size(tables: &[(u32, Vec<HintEntry>)]) -> usize {
+    let count: usize = tables.iter().map(|(_, entries)| entries.len()).sum();
+    round_up(HintHeader::SIZE + tables.len() * HintTable::SIZE + count * HintEntry::SIZE)
+}
+
 /// The hint as bytes, whole blocks.
 ///
 /// # Panics
 /// When tables or entries are not sorted.
 #[must_use]
 pub fn encode_hint(ident: &HintIdent, tables: &[(u32, Vec<HintEntry>)]) -> Vec<u8> {
+    let mut out = vec![0; hint_size(tables)];
+    encode_hint_in(ident, tables, &mut out);
+    out
+}
+
+/// Writes the hint to `out`, which has [`hint_size`] bytes, all of them zero.
+///
+/// # Panics
+/// When tables or entries are not sorted, or `out` has another size.
+pub fn encode_hint_in(ident: &HintIdent, tables: &[(u32, Vec<HintEntry>)], out: &mut [u8]) {
     assert!(tables.is_sorted_by(|a, b| a.0 < b.0));
-    let count: usize = tables.iter().map(|(_, entries)| entries.len()).sum();
-    let len = HintHeader::SIZE + tables.len() * HintTable::SIZE + count * HintEntry::SIZE;
-    let mut out = Vec::with_capacity(round_up(len));
-    out.resize(HintHeader::SIZE, 0);
+    assert_eq!(out.len(), hint_size(tables));
+    let mut at = HintHeader::SIZE;
+    let mut append = |bytes: &[u8]| {
+        out[at..at + bytes.len()].copy_from_slice(bytes);
+        at += bytes.len();
+    };
     for (table, entries) in tables {
         assert!(entries.is_sorted_by_key(HintEntry::rank));
         let head = HintTable {
@@ -113,13 +132,13 @@ pub fn encode_hint(ident: &HintIdent, tables: &[(u32, Vec<HintEntry>)]) -> Vec<u
             reserved: U32::ZERO,
             entries: U64::new(entries.len() as u64),
         };
-        out.extend_from_slice(head.as_bytes());
+        append(head.as_bytes());
     }
     for (_, entries) in tables {
-        out.extend_from_slice(entries.as_bytes());
+        append(entries.as_bytes());
     }
-    out.resize(round_up(len), 0);
     let seed = seed(ident);
+    let count: usize = tables.iter().map(|(_, entries)| entries.len()).sum();
     let mut header = HintHeader {
         checksum: U64::ZERO,
         magic: U32::new(HINT_MAGIC),
@@ -136,7 +155,6 @@ pub fn encode_hint(ident: &HintIdent, tables: &[(u32, Vec<HintEntry>)]) -> Vec<u
     };
     header.checksum = U64::new(seed.checksum(&header.as_bytes()[8..]));
     out[..HintHeader::SIZE].copy_from_slice(header.as_bytes());
-    out
 }
 
 /// Reads the hint of a data file.

@@ -1,5 +1,6 @@
 //! When cask records move: segments that leave the log become data files or are evacuated, data files are merged.
 
+use crate::cask::usage::FileUse;
 use crate::error::{Error, Result};
 use crate::shard::Shard;
 use slotcask_cask::{
@@ -24,6 +25,8 @@ const INPUTS_MAX: usize = 16;
 const SMALL_FILES: usize = 8;
 /// Changes of the keydir under one holding of the shard lock.
 const MOVES_PER_HOLD: usize = 64;
+/// Changes ahead of one for which memory is asked for.
+const MOVES_AHEAD: usize = 8;
 
 /// What happens to segments that leave the log.
 #[derive(Debug, Default)]
@@ -54,6 +57,12 @@ impl Leaving {
 impl View for ShardView<'_> {
     fn location(&self, table: u32, hash: KeyHash) -> Option<Location> {
         self.keydirs.get(&table)?.0.get(hash)
+    }
+
+    fn prefetch(&self, table: u32, hash: KeyHash) {
+        if let Some((keydir, _)) = self.keydirs.get(&table) {
+            keydir.prefetch(hash);
+        }
     }
 
     fn holds(&self, record: &Record<'_>) -> bool {
@@ -262,24 +271,26 @@ impl Shard {
             let sequences = state.sequence_min..=state.sequence_max;
             self.log.files().insert(state.generation, output.file.clone(), sequences);
         }
-        {
-            let mut guard = self.lock();
-            for output in &merged.outputs {
-                let figures = FileFigures::of(output.state.generation, &output.hint);
-                // What is live in it is counted as the keydirs are told.
-                let used = crate::cask::usage::FileUse {
-                    bytes: figures.bytes,
-                    records: figures.records,
-                    tombstones: figures.tombstones,
-                    ..Default::default()
-                };
-                guard.state().usage.set(output.state.generation, used);
-            }
+        for output in &merged.outputs {
+            let figures = FileFigures::of(output.state.generation, &output.hint);
+            // What is live in it is counted as the keydirs are told.
+            let used = FileUse {
+                bytes: figures.bytes,
+                records: figures.records,
+                tombstones: figures.tombstones,
+                ..Default::default()
+            };
+            self.lock().state().usage.set(output.state.generation, used);
         }
         for moves in merged.moves.chunks(MOVES_PER_HOLD) {
             let mut guard = self.lock();
             let state = guard.state();
-            for moved in moves {
+            for (number, moved) in moves.iter().enumerate() {
+                if let Some(soon) = moves.get(number + MOVES_AHEAD)
+                    && let Some(keydir) = state.casks.get(&soon.table)
+                {
+                    keydir.prefetch(soon.hash);
+                }
                 let Some(keydir) = state.casks.get(&moved.table) else { continue };
                 if keydir.relocate(moved.hash, moved.from, moved.to) {
                     state.usage.moved(moved.from, moved.to);
