@@ -100,7 +100,8 @@ pub(crate) struct Shard {
     pub upkeep: Mutex<Upkeep>,
     /// Figures of the upkeep, to be read without waiting for it.
     pub figures: Mutex<UpkeepStats>,
-    pub bell: Bell,
+    /// Shared with what the log calls: a log that knew its shard would keep it for ever.
+    pub bell: Arc<Bell>,
     /// Microseconds that writers still have to pause for the last flush's worth of log.
     pub pause_owed_us: AtomicU64,
     /// Pauses are longer until that is paid.

@@ -40,8 +40,8 @@ impl Worker {
             .map_err(|error| crate::error::Error::Memory {
                 reason: format!("the thread of a shard could not be started: {error}"),
             })?;
-        let bell = Arc::clone(shard);
-        shard.log.set_kick(move || bell.bell.ring());
+        let bell = Arc::clone(&shard.bell);
+        shard.log.set_kick(move || bell.ring());
         Ok(Self { shard: Arc::clone(shard), thread: Some(thread) })
     }
 

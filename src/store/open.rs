@@ -363,7 +363,7 @@ fn assemble(
                 figures: Mutex::default(),
                 pause_owed_us: AtomicU64::new(0),
                 pause_late: AtomicBool::new(false),
-                bell: crate::shard::Bell::default(),
+                bell: Arc::default(),
                 flush_asked: AtomicBool::new(false),
                 expire_more: AtomicBool::new(false),
                 closed: AtomicBool::new(false),
