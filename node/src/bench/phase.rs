@@ -66,7 +66,8 @@ pub fn measure<State>(
         let mut state = begin(thread);
         let mut mine = latencies();
         let mut before = Instant::now();
-        while !stop.load(Ordering::Relaxed) && start.elapsed() < plan.duration {
+        // A thread that begins late has an operation to tell of all the same.
+        loop {
             if let Err(failure) = operation(&mut state) {
                 stop.store(true, Ordering::Relaxed);
                 lock(&failed).get_or_insert(failure);
@@ -77,6 +78,9 @@ pub fn measure<State>(
             before = now;
             if interrupt.is_requested() {
                 stop.store(true, Ordering::Relaxed);
+            }
+            if stop.load(Ordering::Relaxed) || now - start >= plan.duration {
+                break;
             }
         }
         lock(&total).add(mine).expect("both histograms have the same bounds");
