@@ -5,18 +5,20 @@
 use slotcask::{CaskOptions, Options, TableOptions, Ticket};
 use std::path::Path;
 
-/// Files that the process has open in `dir`, deleted ones too.
-fn open_in(dir: &Path) -> Vec<String> {
+/// What the process has open, deleted files too.
+fn open_now() -> impl Iterator<Item = String> {
     let links = std::fs::read_dir("/proc/self/fd").unwrap();
     let targets = links.filter_map(|link| std::fs::read_link(link.unwrap().path()).ok());
-    let names = targets.map(|target| target.to_string_lossy().into_owned());
-    names.filter(|name| name.starts_with(&*dir.to_string_lossy())).collect()
+    targets.map(|target| target.to_string_lossy().into_owned())
+}
+
+/// What it has open in `dir`.
+fn open_in(dir: &Path) -> Vec<String> {
+    open_now().filter(|name| name.starts_with(&*dir.to_string_lossy())).collect()
 }
 
 fn rings() -> usize {
-    let links = std::fs::read_dir("/proc/self/fd").unwrap();
-    let targets = links.filter_map(|link| std::fs::read_link(link.unwrap().path()).ok());
-    targets.filter(|target| target.to_string_lossy().contains("io_uring")).count()
+    open_now().filter(|name| name.contains("io_uring")).count()
 }
 
 /// Bytes of memory of the process.

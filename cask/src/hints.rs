@@ -236,7 +236,7 @@ impl Listing {
                 | entry.stored.get() >> STRIPE_BITS
         };
         let sorted = self.tables.into_iter().map(|(table, entries)| {
-            let mut ranked = Vec::with_capacity(entries.len());
+            let mut ranked = Vec::new();
             sorting.sort(&entries, &mut ranked, bits, HintEntry::rank);
             (table, ranked)
         });

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// What was tried.
@@ -27,6 +28,12 @@ pub struct Tally {
 
 /// Cycles on one store before a fresh one is taken.
 const CYCLES_PER_STORE: u64 = 25;
+
+/// A child is killed when it has said fewer numbers than this: each is a sync, or a flush of 512 writes.
+const SAID_MAX: u64 = 200;
+const SAID_MAX_FLUSHED: u64 = 25;
+/// A child that says nothing for so long hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Key of what only takes room.
 const BALLAST: &str = "ballast";
@@ -97,7 +104,8 @@ pub fn run(cycles: u64, seed: u64, cask: bool) -> std::io::Result<Tally> {
         for _ in 0..CYCLES_PER_STORE.min(cycles - tally.cycles) {
             let from = present.last().map_or(1, |last| last + 1);
             let is_sync = random.below(2) == 0;
-            let said = kill_one(&path, from, is_sync, random.below(25))?;
+            let count = random.below(if is_sync { SAID_MAX } else { SAID_MAX_FLUSHED });
+            let said = kill_one(&path, from, is_sync, count)?;
             tally.cycles += 1;
             tally.acknowledged += said.saturating_sub(from - 1);
             match verify(&path, from, said, &present) {
@@ -117,8 +125,8 @@ pub fn run(cycles: u64, seed: u64, cask: bool) -> std::io::Result<Tally> {
     Ok(tally)
 }
 
-/// Runs a child for about `millis` and kills it. Gives the highest number that it said.
-fn kill_one(dir: &Path, from: u64, is_sync: bool, millis: u64) -> std::io::Result<u64> {
+/// Runs a child until it has said `count` numbers, and kills it. Gives the highest number that it said; it goes on while it is killed.
+fn kill_one(dir: &Path, from: u64, is_sync: bool, count: u64) -> std::io::Result<u64> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg("kill-child")
         .arg(dir)
@@ -127,19 +135,32 @@ fn kill_one(dir: &Path, from: u64, is_sync: bool, millis: u64) -> std::io::Resul
         .stdout(Stdio::piped())
         .spawn()?;
     let mut lines = BufReader::new(child.stdout.take().expect("it was asked for"));
-    let mut line = String::new();
-    lines.read_line(&mut line)?;
-    std::thread::sleep(Duration::from_millis(millis));
+    let (tell, heard) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        while lines.read_line(&mut line).is_ok_and(|len| len > 0) && line.ends_with('\n') {
+            let _ = tell.send(line.trim().parse().ok());
+            line.clear();
+        }
+    });
+    let mut said = from - 1;
+    let mut silent = false;
+    // That it is ready is said before any number.
+    for _ in 0..=count {
+        match heard.recv_timeout(PATIENCE) {
+            Ok(number) => said = number.unwrap_or(said),
+            Err(error) => {
+                silent = error == mpsc::RecvTimeoutError::Timeout;
+                break;
+            }
+        }
+    }
     child.kill()?;
     child.wait()?;
-    let mut said = from - 1;
-    loop {
-        line.clear();
-        if lines.read_line(&mut line)? == 0 || !line.ends_with('\n') {
-            return Ok(said);
-        }
-        said = line.trim().parse().unwrap_or(said);
+    if silent {
+        return Err(std::io::Error::other(format!("a child said nothing for {PATIENCE:?}")));
     }
+    Ok(heard.iter().flatten().last().unwrap_or(said))
 }
 
 fn verify(
