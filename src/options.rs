@@ -170,7 +170,7 @@ impl Options {
         self
     }
 
-    /// Asks the kernel for huge pages for slots and index. Default: true.
+    /// Asks the kernel for huge pages for slots, index and keydirs. Default: true.
     #[must_use]
     pub fn huge_pages(mut self, yes: bool) -> Self {
         self.huge_pages = yes;
@@ -221,7 +221,8 @@ impl Options {
         self
     }
 
-    /// Bytes of memory for values of cask tables that were read, over all shards; 0 for none. Default: 64 MiB.
+    /// Bytes of memory for values of cask tables that were read, over all shards; 0 for none. A value larger than 1.2 MiB, or than a third of a
+    /// shard's share where that is less than 4 MiB, is not kept. Default: 64 MiB.
     #[must_use]
     pub fn value_cache(mut self, bytes: u64) -> Self {
         self.value_cache = bytes;

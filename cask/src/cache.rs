@@ -1,108 +1,142 @@
-//! Values that were read from disk, up to a number of bytes. The policy is that of `quick_cache` (S3-FIFO).
+//! Values that were read from disk, up to a number of bytes.
+//!
+//! A lookup waits for memory twice, for the slot and for the record, and whoever knows the key before the place of its record can have both come
+//! at the same time: see `docs/decisions/0005-a-value-cache-of-our-own.md`.
 
+mod part;
+mod ring;
+
+use crate::hash::KeyHash;
 use crate::location::Location;
-use crate::record::CachedRecord;
-use quick_cache::Weighter;
-use quick_cache::sync::DefaultLifecycle;
+use crate::record::{CachedRecord, RecordImage};
+use parking_lot::RwLock;
+use part::Part;
+use slotcask_format::record::Record;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-#[derive(Debug, Clone, Copy)]
-struct Bytes;
+/// A part has at least so many bytes, where there are as many.
+const PART_MIN: u64 = 4 << 20;
+const PARTS_MAX: u64 = 256;
 
-impl Weighter<u64, CachedRecord> for Bytes {
-    fn weight(&self, _: &u64, record: &CachedRecord) -> u64 {
-        record.weight()
+/// What finds a record in a [`Cache`]. The place decides whether it is the right one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheKey {
+    stripe: u16,
+    hash: u64,
+}
+
+impl CacheKey {
+    /// For a key of a table.
+    #[must_use]
+    #[inline]
+    pub fn new(table: u32, hash: KeyHash) -> Self {
+        // Tables with the same keys do not compete for the same slots.
+        let spread = u64::from(table).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Self { stripe: hash.stripe, hash: hash.stored ^ spread }
     }
 }
 
-/// Places are the engine's own numbers: no caller can have them collide, so that one multiplication is enough.
-#[derive(Debug, Default, Clone, Copy)]
-struct PlaceHasher(u64);
-
-impl Hasher for PlaceHasher {
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    #[inline]
-    fn write_u64(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = product as u64 ^ (product >> 64) as u64;
-    }
-}
-
-type Records = quick_cache::sync::Cache<u64, CachedRecord, Bytes, BuildHasherDefault<PlaceHasher>>;
-
-/// A bounded cache of records by their place. A place never holds another record, so nothing is ever invalidated.
+/// A bounded cache of records, found by their keys and told apart by their places: a place never holds another record, so that what is found
+/// is never out of date. May be shared by threads; each part has a lock that is held for some tens of nanoseconds, and while a
+/// value is copied.
 pub struct Cache {
-    records: Option<Records>,
-    /// Something was kept: before, writes need not look.
+    /// None when nothing is to be kept.
+    parts: Box<[OneLine]>,
+    /// Something was kept: before, nobody need look.
     is_used: AtomicBool,
 }
 
+/// A part in cache lines of its own: no other part's lock.
+#[repr(align(64))]
+struct OneLine(RwLock<Part>);
+
 impl Cache {
-    /// A cache of `capacity` bytes; none for 0.
+    /// A cache of `capacity` bytes; none for 0. It has parts of 4 MiB or, from 1 GiB on, of a 256th; a record that takes more than a third of a part is not
+    /// kept.
     #[must_use]
     pub fn new(capacity: u64) -> Self {
-        let items = usize::try_from(capacity / 512).unwrap_or(usize::MAX).max(16);
-        let make = || {
-            Records::with(
-                items,
-                capacity,
-                Bytes,
-                BuildHasherDefault::default(),
-                DefaultLifecycle::default(),
-            )
-        };
-        Self { records: (capacity > 0).then(make), is_used: AtomicBool::new(false) }
+        let most = (capacity / PART_MIN).clamp(1, PARTS_MAX);
+        let count = if capacity == 0 { 0 } else { 1 << most.ilog2() };
+        let part = |_| OneLine(RwLock::new(Part::new(capacity / count)));
+        Self { parts: (0..count).map(part).collect(), is_used: AtomicBool::new(false) }
     }
 
-    /// The record at a place, if it is cached.
+    #[inline]
+    fn part(&self, key: CacheKey) -> Option<&RwLock<Part>> {
+        let at = usize::from(key.stripe) & self.parts.len().wrapping_sub(1);
+        self.parts.get(at).map(|part| &part.0)
+    }
+
+    /// The part of a key, if anything is kept anywhere.
+    #[inline]
+    fn used_part(&self, key: CacheKey) -> Option<&RwLock<Part>> {
+        if self.is_used.load(Ordering::Relaxed) { self.part(key) } else { None }
+    }
+
+    /// Asks for the memory where a lookup begins. A hint.
+    #[inline]
+    pub fn prefetch(&self, key: CacheKey) {
+        if let Some(part) = self.used_part(key) {
+            part.read().prefetch_slot(key.hash);
+        }
+    }
+
+    /// Asks for the memory of the record of a key; waits for that of the slot. A hint.
+    #[inline]
+    pub fn prefetch_record(&self, key: CacheKey) {
+        if let Some(part) = self.used_part(key) {
+            part.read().prefetch_record(key.hash);
+        }
+    }
+
+    /// The record of a key, if the one at this place is cached.
     #[must_use]
     #[inline]
-    pub fn get(&self, at: Location) -> Option<CachedRecord> {
-        self.records.as_ref()?.get(&at.bits())
+    pub fn get(&self, key: CacheKey, at: Location) -> Option<CachedRecord> {
+        self.used_part(key)?.read().get_owned(key.hash, at)
     }
 
-    /// Keeps a record for as long as there is room.
-    pub fn insert(&self, at: Location, record: CachedRecord) {
-        if let Some(records) = &self.records {
-            records.insert(at.bits(), record);
+    /// As [`Cache::get`], lent. `f` runs under the lock of a part, so it must not use the cache.
+    #[inline]
+    pub fn get_with<T>(
+        &self,
+        key: CacheKey,
+        at: Location,
+        f: impl FnOnce(RecordImage<'_>) -> T,
+    ) -> Option<T> {
+        self.used_part(key)?.read().get(key.hash, at).map(f)
+    }
+
+    /// Keeps the record of a key for as long as there is room.
+    pub fn insert(&self, key: CacheKey, at: Location, record: &CachedRecord) {
+        if let Some(part) = self.part(key) {
+            part.write().insert(key.hash, at, record);
             if !self.is_used.load(Ordering::Relaxed) {
                 self.is_used.store(true, Ordering::Relaxed);
             }
         }
     }
 
-    /// Keeps what `record` gives for `to` if the record at `from`, which is of use no more, was kept: what was read is read again.
+    /// What is known of the record at `from`, which is of use no more, is known of the one at `to`: what was read is read again. The record at
+    /// `to` is `written`, its value as it was given, or else it is the same.
     #[inline]
     pub fn follow(
         &self,
+        key: CacheKey,
         from: Location,
         to: Location,
-        record: impl FnOnce(CachedRecord) -> CachedRecord,
+        written: Option<&Record<'_>>,
     ) {
-        if let Some(records) = &self.records
-            && self.is_used.load(Ordering::Relaxed)
-            && let Some((_, old)) = records.remove(&from.bits())
-        {
-            records.insert(to.bits(), record(old));
+        if let Some(part) = self.used_part(key) {
+            part.write().follow(key.hash, from, to, written);
         }
     }
 
     /// Bytes in use.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.records.as_ref().map_or(0, |records| records.weight())
+        self.parts.iter().map(|part| part.0.read().bytes()).sum()
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::hash::{KeyHash, STRIPES};
 use crate::location::Location;
-use crate::stripe::Stripe;
+use crate::stripe::{Room, Stripe};
 use parking_lot::RwLock;
+use slotcask_io::Words;
 use slotcask_ordered::Order;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,25 +12,34 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The keys of one cask table on one shard, as hashes. Reads and changes take the lock of one stripe in 1024 for some tens of
 /// nanoseconds; who changes it has the shard lock as well, so that log and keydir agree.
 pub struct Keydir {
-    stripes: Box<[RwLock<Stripe>]>,
+    stripes: Box<[Aligned]>,
+    /// Where the stripes have their entries.
+    words: Words,
     len: AtomicU64,
     /// The keys themselves, in an ordered table.
     order: Option<Order>,
 }
 
+/// A stripe that lies in one cache line: one wait for memory.
+#[derive(Default)]
+#[repr(align(32))]
+struct Aligned(RwLock<Stripe>);
+
+const _: () = assert!(size_of::<Aligned>() == 32);
+
 impl Default for Keydir {
     fn default() -> Self {
-        Self::new(false)
+        Self::new(false, false)
     }
 }
 
 impl Keydir {
-    /// An empty keydir, of an ordered table or of another.
+    /// An empty keydir, of an ordered table or of another. With `huge_pages` the system is asked for them.
     #[must_use]
-    pub fn new(ordered: bool) -> Self {
-        let stripes = (0..STRIPES).map(|_| RwLock::default()).collect();
+    pub fn new(ordered: bool, huge_pages: bool) -> Self {
+        let stripes = (0..STRIPES).map(|_| Aligned::default()).collect();
         let order = ordered.then(|| Order::new(0, false));
-        Self { stripes, len: AtomicU64::new(0), order }
+        Self { stripes, words: Words::new(huge_pages), len: AtomicU64::new(0), order }
     }
 
     /// The keys in their order, in an ordered table; a key is marked if its value may vanish. It is kept by whoever changes the keydir: see
@@ -60,7 +70,12 @@ impl Keydir {
 
     #[inline]
     fn stripe(&self, hash: KeyHash) -> &RwLock<Stripe> {
-        &self.stripes[usize::from(hash.stripe) % STRIPES]
+        &self.stripes[usize::from(hash.stripe) % STRIPES].0
+    }
+
+    #[inline]
+    fn room(&self, stripe: u16) -> Room<'_> {
+        Room { words: &self.words, stripe: usize::from(stripe) % STRIPES }
     }
 
     /// Tells the order that keys of a range are gone: those that the keydir does not know any more.
@@ -74,18 +89,18 @@ impl Keydir {
     #[must_use]
     #[inline]
     pub fn get(&self, hash: KeyHash) -> Option<Location> {
-        self.stripe(hash).read().get(hash.stored)
+        self.stripe(hash).read().get(&self.room(hash.stripe), hash.stored)
     }
 
     /// Asks for the memory that [`Keydir::get`] will read. A hint.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
-        self.stripe(hash).read().prefetch(hash.stored);
+        self.stripe(hash).read().prefetch(&self.room(hash.stripe), hash.stored);
     }
 
     /// Points a key to a record; gives the record that it pointed to before.
     pub fn put(&self, hash: KeyHash, to: Location) -> Option<Location> {
-        let old = self.stripe(hash).write().put(hash.stored, to);
+        let old = self.stripe(hash).write().put(&self.room(hash.stripe), hash.stored, to);
         if old.is_none() {
             self.len.fetch_add(1, Ordering::Relaxed);
         }
@@ -94,7 +109,7 @@ impl Keydir {
 
     /// Takes a key out; gives the record that it pointed to.
     pub fn remove(&self, hash: KeyHash) -> Option<Location> {
-        let old = self.stripe(hash).write().remove(hash.stored);
+        let old = self.stripe(hash).write().remove(&self.room(hash.stripe), hash.stored);
         if old.is_some() {
             self.len.fetch_sub(1, Ordering::Relaxed);
         }
@@ -104,31 +119,32 @@ impl Keydir {
     /// Points a key to `to` if it points to `from`; tells whether it did.
     pub fn relocate(&self, hash: KeyHash, from: Location, to: Location) -> bool {
         let mut stripe = self.stripe(hash).write();
-        if stripe.get(hash.stored) != Some(from)
+        if stripe.get(&self.room(hash.stripe), hash.stored) != Some(from)
             && !slotcask_format::mutants::active("relocate_blindly")
         {
             return false;
         }
-        stripe.put(hash.stored, to);
+        stripe.put(&self.room(hash.stripe), hash.stored, to);
         true
     }
 
     /// Takes a key out if it points to `from`; tells whether it did.
     pub fn remove_if(&self, hash: KeyHash, from: Location) -> bool {
         let mut stripe = self.stripe(hash).write();
-        if stripe.get(hash.stored) != Some(from) {
+        if stripe.get(&self.room(hash.stripe), hash.stored) != Some(from) {
             return false;
         }
-        stripe.remove(hash.stored);
+        stripe.remove(&self.room(hash.stripe), hash.stored);
         self.len.fetch_sub(1, Ordering::Relaxed);
         true
     }
 
     /// Takes all keys out.
     pub fn clear(&self) {
-        for stripe in &self.stripes {
-            *stripe.write() = Stripe::default();
-        }
+        let mut stripes: Vec<_> = self.stripes.iter().map(|stripe| stripe.0.write()).collect();
+        stripes.iter_mut().for_each(|stripe| stripe.forget());
+        self.words.clear();
+        drop(stripes);
         self.len.store(0, Ordering::Relaxed);
         if let Some(order) = &self.order {
             order.clear();
@@ -137,9 +153,10 @@ impl Keydir {
 
     /// Replaces a stripe by keys that ascend by their stored bits, each of them once.
     pub fn load_stripe(&self, stripe: u16, sorted: &[(u64, Location)]) {
-        let mut stripe = self.stripes[usize::from(stripe)].write();
+        let room = self.room(stripe);
+        let mut stripe = self.stripes[room.stripe].0.write();
         let before = stripe.len() as u64;
-        stripe.load(sorted);
+        stripe.load(&room, sorted);
         self.len.fetch_add(sorted.len() as u64, Ordering::Relaxed);
         self.len.fetch_sub(before, Ordering::Relaxed);
     }
@@ -148,8 +165,9 @@ impl Keydir {
     #[must_use]
     pub fn places(&self) -> Vec<(Location, u64)> {
         let mut all = Vec::with_capacity(self.len() as usize);
-        for stripe in &self.stripes {
-            all.extend(stripe.read().places().map(|(stored, place)| (place, stored)));
+        for (number, stripe) in self.stripes.iter().enumerate() {
+            let room = Room { words: &self.words, stripe: number };
+            all.extend(stripe.0.read().places(&room).map(|(stored, place)| (place, stored)));
         }
         all
     }
@@ -169,7 +187,9 @@ impl Keydir {
     /// Bytes of memory.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        let entries: usize = self.stripes.iter().map(|stripe| stripe.read().memory_bytes()).sum();
+        let small = |stripe: &Aligned| stripe.0.read().small_bytes();
+        let entries: usize =
+            self.stripes.iter().map(small).sum::<usize>() + self.words.memory_bytes();
         let order = self.order.as_ref().map_or(0, Order::memory_bytes);
         (entries + size_of_val(&*self.stripes)) as u64 + order
     }

@@ -22,7 +22,7 @@ mod sorting;
 mod stripe;
 mod writer;
 
-pub use cache::Cache;
+pub use cache::{Cache, CacheKey};
 pub use compression::{HAS_LZ4, compress, decompress};
 pub use data::{Frames, Walked, read_record, walk};
 pub use error::{CaskError, Result};
@@ -32,7 +32,7 @@ pub use keydir::Keydir;
 pub use load::{FileFigures, Loaded, TableToLoad, load};
 pub use location::{GENERATION_MAX, Location};
 pub use merge::{Input, Limits, Merged, Move, Vanished, View, merge};
-pub use record::CachedRecord;
+pub use record::{CachedRecord, RecordImage};
 pub use writer::Output;
 
 use slotcask_format::StoreId;

@@ -56,6 +56,8 @@ pub struct TableToLoad {
     pub void_until: u64,
     /// The table knows the order of its keys.
     pub ordered: bool,
+    /// Its keydir asks for huge pages.
+    pub huge_pages: bool,
 }
 
 impl FileFigures {
@@ -121,7 +123,7 @@ pub fn load(
         hints.push((state.generation, hint));
     }
     for (table, known) in tables {
-        let keydir = Keydir::new(known.ordered);
+        let keydir = Keydir::new(known.ordered, known.huge_pages);
         let runs: Vec<Run<'_>> = hints
             .iter()
             .enumerate()

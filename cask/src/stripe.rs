@@ -7,7 +7,10 @@
 //! The home of an entry ascends with its stored bits, so both hold together; a search ends at the first larger
 //! entry, and rebuilding is one pass.
 
+use crate::hash::STRIPES;
 use crate::location::Location;
+use slotcask_io::{STEP_WORDS, Words};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One key: 64 bits of its hash, and where its record stands; 0 for an empty place.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,237 +26,315 @@ const GROWTH: (usize, usize) = (9, 8);
 const HOMES_MIN: usize = 8;
 /// Places behind the last home.
 const SLACK: usize = 16;
-/// Entries of a chunk, 2 KiB. Stripes of one table grow at the same time, each by chunks: nothing is freed that is too small for what
-/// comes next, as it would be if each were one array.
-const CHUNK: usize = 128;
+/// Words of an entry.
+const WORDS: usize = 2;
+/// Words of a piece, 2 KiB: a stripe's part of a step.
+const PIECE_WORDS: usize = STEP_WORDS / STRIPES;
+/// Entries of a piece.
+const PIECE: usize = PIECE_WORDS / WORDS;
 
+/// Where the stripes of one keydir have their pieces. Stripes grow at the same time, as hashes are spread evenly: piece *n* of all of them lies
+/// in step *n*, each at its own place, so that nothing has to be looked up to find one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room<'a> {
+    pub words: &'a Words,
+    /// Number of the stripe.
+    pub stripe: usize,
+}
+
+/// Its lock orders all access: words are atomic because those of [`Words`] are.
 #[derive(Debug, Default)]
 pub(crate) struct Stripe {
-    /// All of [`CHUNK`] entries, but for the first of a stripe that has no other.
-    chunks: Vec<Box<[Entry]>>,
-    homes: usize,
-    len: usize,
+    /// All entries, while they need less than a piece; with none here they are in pieces.
+    small: Box<[AtomicU64]>,
+    homes: u32,
+    len: u32,
+}
+
+impl Entry {
+    #[inline]
+    fn load(words: &[AtomicU64]) -> Self {
+        let (stored, place) = (&words[0], &words[1]);
+        Self { stored: stored.load(Ordering::Relaxed), place: place.load(Ordering::Relaxed) }
+    }
+
+    #[inline]
+    fn store(self, words: &[AtomicU64]) {
+        words[0].store(self.stored, Ordering::Relaxed);
+        words[1].store(self.place, Ordering::Relaxed);
+    }
+}
+
+impl Room<'_> {
+    #[inline]
+    fn piece(&self, number: usize) -> &[AtomicU64] {
+        let from = self.stripe * PIECE_WORDS;
+        self.words.step(number).get(from..from + PIECE_WORDS).unwrap_or_default()
+    }
 }
 
 impl Stripe {
     #[inline]
     fn home(&self, stored: u64) -> usize {
-        home(stored, self.homes)
+        home(stored, self.homes as usize)
     }
 
+    /// The words of a piece, or of what is less than one; none behind the last.
     #[inline]
-    fn entry(&self, at: usize) -> Option<&Entry> {
-        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
-    }
-
-    #[inline]
-    fn entry_mut(&mut self, at: usize) -> &mut Entry {
-        &mut self.chunks[at / CHUNK][at % CHUNK]
-    }
-
-    #[inline]
-    fn places_count(&self) -> usize {
-        match &self.chunks[..] {
-            [only] => only.len(),
-            chunks => chunks.len() * CHUNK,
+    fn piece<'a>(&'a self, room: &'a Room<'_>, number: usize) -> &'a [AtomicU64] {
+        match (self.small.is_empty(), number) {
+            (true, _) => room.piece(number),
+            (false, 0) => &self.small,
+            (false, _) => &[],
         }
     }
 
-    /// Where `stored` stands, or where it would have to be inserted.
+    /// The words of an entry.
     #[inline]
-    fn search(&self, stored: u64) -> Result<usize, usize> {
+    fn words<'a>(&'a self, room: &'a Room<'_>, at: usize) -> Option<&'a [AtomicU64]> {
+        let within = at % PIECE * WORDS;
+        self.piece(room, at / PIECE).get(within..within + WORDS)
+    }
+
+    #[inline]
+    fn entry(&self, room: &Room<'_>, at: usize) -> Option<Entry> {
+        self.words(room, at).map(Entry::load)
+    }
+
+    fn set(&self, room: &Room<'_>, at: usize, entry: Entry) {
+        entry.store(self.words(room, at).expect("there is room"));
+    }
+
+    /// Where `stored` stands and what it points to, or where it would have to be inserted.
+    #[inline]
+    fn search(&self, room: &Room<'_>, stored: u64) -> Result<(usize, u64), usize> {
         let mut at = self.home(stored);
-        let (mut chunk, mut within) = (at / CHUNK, at % CHUNK);
-        while let Some(entries) = self.chunks.get(chunk) {
-            for entry in entries.get(within..).unwrap_or_default() {
+        let (mut piece, mut within) = (at / PIECE, at % PIECE);
+        loop {
+            let words = self.piece(room, piece);
+            let Some(rest @ [_, ..]) = words.get(within * WORDS..) else { return Err(at) };
+            for words in rest.chunks_exact(WORDS) {
+                let entry = Entry::load(words);
                 if entry.place == 0 || entry.stored > stored {
                     return Err(at);
                 }
                 if entry.stored == stored {
-                    return Ok(at);
+                    return Ok((at, entry.place));
                 }
                 at += 1;
             }
-            (chunk, within) = (chunk + 1, 0);
+            (piece, within) = (piece + 1, 0);
         }
-        Err(at)
     }
 
     #[inline]
-    pub(crate) fn get(&self, stored: u64) -> Option<Location> {
-        let at = self.search(stored).ok()?;
-        Location::from_bits(self.entry(at)?.place)
+    pub(crate) fn get(&self, room: &Room<'_>, stored: u64) -> Option<Location> {
+        let (_, place) = self.search(room, stored).ok()?;
+        Location::from_bits(place)
     }
 
     /// Asks for the memory where a search begins.
     #[inline]
-    pub(crate) fn prefetch(&self, stored: u64) {
-        if let Some(entry) = self.entry(self.home(stored)) {
-            slotcask_io::prefetch(entry);
+    pub(crate) fn prefetch(&self, room: &Room<'_>, stored: u64) {
+        if let Some(words) = self.words(room, self.home(stored)) {
+            slotcask_io::prefetch(&words[0]);
         }
     }
 
     /// Points to `to`; gives what was pointed to before.
-    pub(crate) fn put(&mut self, stored: u64, to: Location) -> Option<Location> {
-        match self.search(stored) {
-            Ok(at) => {
-                let old = std::mem::replace(&mut self.entry_mut(at).place, to.bits());
+    pub(crate) fn put(&mut self, room: &Room<'_>, stored: u64, to: Location) -> Option<Location> {
+        let entry = Entry { stored, place: to.bits() };
+        match self.search(room, stored) {
+            Ok((at, old)) => {
+                self.set(room, at, entry);
                 Location::from_bits(old)
             }
             Err(at) => {
-                self.insert(at, Entry { stored, place: to.bits() });
+                self.insert(room, at, entry);
                 None
             }
         }
     }
 
-    fn insert(&mut self, mut at: usize, entry: Entry) {
-        if (self.len + 1) * 8 > self.homes * FULL {
-            self.grow();
-            at = self.search(entry.stored).unwrap_or_else(|at| at);
+    fn insert(&mut self, room: &Room<'_>, mut at: usize, entry: Entry) {
+        if (self.len as usize + 1) * 8 > self.homes as usize * FULL {
+            self.grow(room);
+            at = self.search(room, entry.stored).map_or_else(|at| at, |(at, _)| at);
         }
         // What stands from there on moves by one, up to the first empty place.
         let mut carried = entry;
-        while carried.place != 0 {
-            if self.entry(at).is_none() {
-                self.extend_to(at + 1);
+        'room: loop {
+            if self.words(room, at).is_none() {
+                self.extend_to(room, at + 1);
             }
-            let here = &mut self.chunks[at / CHUNK][at % CHUNK..];
-            let empty = here.iter().position(|entry| entry.place == 0);
-            let last = empty.unwrap_or(here.len() - 1);
-            let next = here[last];
-            here.copy_within(..last, 1);
-            here[0] = carried;
-            carried = next;
-            at += last + 1;
+            for words in self.piece(room, at / PIECE)[at % PIECE * WORDS..].chunks_exact(WORDS) {
+                let here = Entry::load(words);
+                carried.store(words);
+                if here.place == 0 {
+                    break 'room;
+                }
+                carried = here;
+                at += 1;
+            }
         }
         self.len += 1;
     }
 
-    pub(crate) fn remove(&mut self, stored: u64) -> Option<Location> {
-        let mut at = self.search(stored).ok()?;
-        let old = self.entry(at)?.place;
+    pub(crate) fn remove(&mut self, room: &Room<'_>, stored: u64) -> Option<Location> {
+        let (mut at, old) = self.search(room, stored).ok()?;
         // What stands behind it, away from its home, moves back by one.
-        while let Some(next) = self.entry(at + 1).copied()
+        while let Some(next) = self.entry(room, at + 1)
             && next.place != 0
             && self.home(next.stored) <= at
         {
-            *self.entry_mut(at) = next;
+            self.set(room, at, next);
             at += 1;
         }
-        *self.entry_mut(at) = Entry::default();
+        self.set(room, at, Entry::default());
         self.len -= 1;
         Location::from_bits(old)
     }
 
-    /// Makes room for `places` entries, and for more where a chunk holds them.
-    fn extend_to(&mut self, places: usize) {
-        if places <= CHUNK && self.chunks.len() < 2 {
-            let mut entries = std::mem::take(&mut self.chunks).pop().unwrap_or_default().into_vec();
-            entries.reserve_exact(places.saturating_sub(entries.len()));
-            entries.resize(places.max(entries.len()), Entry::default());
-            self.chunks = vec![entries.into_boxed_slice()];
+    /// Makes room for `places` entries, and for more where a piece holds them.
+    fn extend_to(&mut self, room: &Room<'_>, places: usize) {
+        let is_small = !self.small.is_empty() || self.homes == 0;
+        if is_small && places <= PIECE {
+            let mut words = std::mem::take(&mut self.small).into_vec();
+            words.reserve_exact((places * WORDS).saturating_sub(words.len()));
+            words.resize_with(words.len().max(places * WORDS), AtomicU64::default);
+            self.small = words.into_boxed_slice();
             return;
         }
-        if let [first] = &mut self.chunks[..]
-            && first.len() < CHUNK
-        {
-            let mut entries = std::mem::take(first).into_vec();
-            entries.reserve_exact(CHUNK - entries.len());
-            entries.resize(CHUNK, Entry::default());
-            *first = entries.into_boxed_slice();
-        }
-        let chunks = places.div_ceil(CHUNK);
-        self.chunks.reserve_exact(chunks.saturating_sub(self.chunks.len()));
-        while self.chunks.len() < chunks {
-            self.chunks.push(vec![Entry::default(); CHUNK].into_boxed_slice());
+        room.words.extend_to(places.div_ceil(PIECE));
+        let small = std::mem::take(&mut self.small);
+        for (from, to) in small.iter().zip(room.piece(0)) {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
-    /// More homes, so many that whole chunks are used.
-    fn grow(&mut self) {
+    /// More homes, so many that whole pieces are used.
+    fn grow(&mut self, room: &Room<'_>) {
         let (times, over) = GROWTH;
-        let homes = (self.homes * times / over).max(self.homes + HOMES_MIN);
-        self.spread(homes_of_whole_chunks(homes));
+        let homes = self.homes as usize;
+        let pieces = (homes + SLACK) / PIECE;
+        let more = match pieces {
+            0 => homes_of_whole_pieces((homes * times / over).max(homes + HOMES_MIN)),
+            // The stripe that grows first takes a step for all of them: no more than that.
+            _ => (pieces * times / over).max(pieces + 1) * PIECE - SLACK,
+        };
+        self.spread(room, more);
     }
 
     /// Gives all entries the places that `homes` homes ask for.
-    fn spread(&mut self, homes: usize) {
-        let mut live = Vec::with_capacity(self.len);
-        for chunk in &mut self.chunks {
-            live.extend(chunk.iter().filter(|entry| entry.place != 0));
-            chunk.fill(Entry::default());
-        }
-        self.homes = homes;
-        self.extend_to(homes + SLACK);
-        self.place_all(live.into_iter());
+    fn spread(&mut self, room: &Room<'_>, homes: usize) {
+        let mut live = Vec::with_capacity(self.len());
+        live.extend(self.entries(room));
+        self.erase(room);
+        self.extend_to(room, homes + SLACK);
+        self.set_homes(homes);
+        self.place_all(room, live.into_iter());
+    }
+
+    fn set_homes(&mut self, homes: usize) {
+        self.homes = u32::try_from(homes).expect("a stripe has less than 2^32 homes");
     }
 
     /// Puts entries that ascend at their homes or as near behind as they can stand; nothing stands there yet.
-    fn place_all(&mut self, ascending: impl Iterator<Item = Entry>) {
+    fn place_all(&mut self, room: &Room<'_>, ascending: impl Iterator<Item = Entry>) {
         let mut next = 0;
         for entry in ascending {
             next = self.home(entry.stored).max(next);
-            if self.entry(next).is_none() {
-                self.extend_to(next + 1);
+            if self.words(room, next).is_none() {
+                self.extend_to(room, next + 1);
             }
-            *self.entry_mut(next) = entry;
+            self.set(room, next, entry);
             next += 1;
         }
     }
 
     /// Replaces everything by what ascends by stored bits, each of them once.
-    pub(crate) fn load(&mut self, sorted: &[(u64, Location)]) {
+    pub(crate) fn load(&mut self, room: &Room<'_>, sorted: &[(u64, Location)]) {
         debug_assert!(sorted.is_sorted_by(|a, b| a.0 < b.0));
-        *self = Self::default();
+        self.erase(room);
+        self.forget();
         if sorted.is_empty() {
             return;
         }
-        self.homes = homes_of_whole_chunks(sorted.len() * 8 / FULL + 1);
-        self.len = sorted.len();
-        self.extend_to(self.homes + SLACK);
+        let homes = homes_of_whole_pieces(sorted.len() * 8 / FULL + 1);
+        self.extend_to(room, homes + SLACK);
+        self.set_homes(homes);
+        self.len = sorted.len() as u32;
         let entry =
             |(stored, place): &(u64, Location)| Entry { stored: *stored, place: place.bits() };
-        self.place_all(sorted.iter().map(entry));
+        self.place_all(room, sorted.iter().map(entry));
+    }
+
+    /// Makes zeros of all entries.
+    fn erase(&self, room: &Room<'_>) {
+        // What is zeros already may never have been touched.
+        for word in self.all_words(room).flatten() {
+            if word.load(Ordering::Relaxed) != 0 {
+                word.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Is empty from now on; the words of the room are zeros by the time anybody looks.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.places_count() * size_of::<Entry>()
-            + self.chunks.capacity() * size_of::<Box<[Entry]>>()
+    /// Bytes of memory, without pieces.
+    pub(crate) fn small_bytes(&self) -> usize {
+        size_of_val(&*self.small)
     }
 
-    pub(crate) fn places(&self) -> impl Iterator<Item = (u64, Location)> + '_ {
-        self.chunks
-            .iter()
-            .flatten()
+    fn all_words<'a>(&'a self, room: &'a Room<'_>) -> impl Iterator<Item = &'a [AtomicU64]> {
+        let pieces = if !self.small.is_empty() {
+            1
+        } else if self.homes == 0 {
+            0
+        } else {
+            room.words.steps()
+        };
+        (0..pieces).flat_map(|number| self.piece(room, number).chunks_exact(WORDS))
+    }
+
+    fn entries<'a>(&'a self, room: &'a Room<'_>) -> impl Iterator<Item = Entry> + 'a {
+        self.all_words(room).map(Entry::load).filter(|entry| entry.place != 0)
+    }
+
+    pub(crate) fn places<'a>(
+        &'a self,
+        room: &'a Room<'_>,
+    ) -> impl Iterator<Item = (u64, Location)> + 'a {
+        self.entries(room)
             .filter_map(|entry| Some((entry.stored, Location::from_bits(entry.place)?)))
     }
 
     #[cfg(test)]
-    fn check(&self) {
+    fn check(&self, room: &Room<'_>) {
         let mut last = None;
-        let entries: Vec<Entry> = self.chunks.iter().flatten().copied().collect();
+        let entries: Vec<Entry> = self.all_words(room).map(Entry::load).collect();
         for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.place != 0) {
             assert!(last < Some(entry.stored), "ascending");
             last = Some(entry.stored);
             let home = self.home(entry.stored);
             assert!(home <= at && entries[home..at].iter().all(|entry| entry.place != 0));
         }
-        let (all_but_first, first) = (self.chunks.iter().skip(1), self.chunks.first());
-        assert!(all_but_first.clone().all(|chunk| chunk.len() == CHUNK));
-        assert!(first.is_none_or(|first| first.len() == CHUNK || self.chunks.len() == 1));
-        assert_eq!(self.places().count(), self.len);
+        assert!(self.small.len() <= PIECE_WORDS);
+        assert_eq!(self.places(room).count(), self.len());
     }
 }
 
-/// At least `homes`, and as many as fit beside [`SLACK`] in the chunks that they take.
-fn homes_of_whole_chunks(homes: usize) -> usize {
+/// At least `homes`, and as many as fit beside [`SLACK`] in the pieces that they take.
+fn homes_of_whole_pieces(homes: usize) -> usize {
     let places = homes + SLACK;
-    let unit = if places <= CHUNK { HOMES_MIN } else { CHUNK };
+    let unit = if places <= PIECE { HOMES_MIN } else { PIECE };
     places.next_multiple_of(unit) - SLACK
 }
 
@@ -273,7 +354,9 @@ mod tests {
     }
 
     #[test]
-    fn many_chunks_hold_what_was_put_and_little_more() {
+    fn many_pieces_hold_what_was_put_and_little_more() {
+        let words = Words::new(false);
+        let room = &Room { words: &words, stripe: 3 };
         let mut stripe = Stripe::default();
         let mut model = BTreeMap::new();
         let mut bits = 1_u64;
@@ -281,27 +364,35 @@ mod tests {
             // Half of them crowd at the end, behind all homes.
             bits = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (bits >> 29);
             let stored = if number % 2 == 0 { bits } else { bits | 0xffff_ffff_ff00_0000 };
-            assert_eq!(stripe.put(stored, place(number)), model.insert(stored, place(number)));
+            assert_eq!(
+                stripe.put(room, stored, place(number)),
+                model.insert(stored, place(number))
+            );
             if number % 3 == 0 {
                 let (gone, _) = model.pop_first().unwrap();
-                assert!(stripe.remove(gone).is_some());
+                assert!(stripe.remove(room, gone).is_some());
             }
         }
-        stripe.check();
-        assert_eq!(stripe.places().collect::<Vec<_>>(), model.into_iter().collect::<Vec<_>>());
+        stripe.check(room);
+        assert_eq!(stripe.places(room).collect::<Vec<_>>(), model.into_iter().collect::<Vec<_>>());
 
+        let words = Words::new(false);
+        let room = &Room { words: &words, stripe: 7 };
         let mut even = Stripe::default();
         for number in 0..3_000_u64 {
-            even.put(number.wrapping_mul(0x9e37_79b9_7f4a_7c15), place(number));
-            let most = (number as usize + 1) * 22 + 3 * CHUNK * size_of::<Entry>();
-            assert!(even.memory_bytes() <= most, "{} of {most} at {number}", even.memory_bytes());
+            even.put(room, number.wrapping_mul(0x9e37_79b9_7f4a_7c15), place(number));
+            let most = (number as usize + 1) * 22 + 3 * PIECE * size_of::<Entry>();
+            let bytes = even.small_bytes() + words.memory_bytes() / STRIPES;
+            assert!(bytes <= most, "{bytes} of {most} at {number}");
         }
-        even.check();
+        even.check(room);
     }
 
     proptest! {
         #[test]
         fn answers_like_a_map(steps in prop::collection::vec((0..3_u8, 0..80_u64, any::<bool>()), 0..600)) {
+            let words = Words::new(false);
+        let room = &Room { words: &words, stripe: 3 };
             let mut stripe = Stripe::default();
             let mut model = BTreeMap::new();
             for (number, (kind, key, high)) in steps.into_iter().enumerate() {
@@ -309,19 +400,20 @@ mod tests {
                 let stored = if high { u64::MAX - key } else { key << 56 };
                 let to = place(number as u64);
                 match kind {
-                    0 => prop_assert_eq!(stripe.remove(stored), model.remove(&stored)),
-                    _ => prop_assert_eq!(stripe.put(stored, to), model.insert(stored, to)),
+                    0 => prop_assert_eq!(stripe.remove(room, stored), model.remove(&stored)),
+                    _ => prop_assert_eq!(stripe.put(room, stored, to), model.insert(stored, to)),
                 }
-                stripe.check();
-                prop_assert_eq!(stripe.get(stored), model.get(&stored).copied());
+                stripe.check(room);
+                prop_assert_eq!(stripe.get(room, stored), model.get(&stored).copied());
             }
             let all: Vec<_> = model.into_iter().collect();
-            prop_assert_eq!(stripe.places().collect::<Vec<_>>(), all.clone());
+            prop_assert_eq!(stripe.places(room).collect::<Vec<_>>(), all.clone());
+            let room = &Room { stripe: 4, ..*room };
             let mut loaded = Stripe::default();
-            loaded.put(7, place(7));
-            loaded.load(&all);
-            loaded.check();
-            prop_assert_eq!(loaded.places().collect::<Vec<_>>(), all);
+            loaded.put(room, 7, place(7));
+            loaded.load(room, &all);
+            loaded.check(room);
+            prop_assert_eq!(loaded.places(room).collect::<Vec<_>>(), all);
         }
     }
 }

@@ -10,9 +10,11 @@ pub mod entropy;
 pub mod error;
 mod heap;
 pub mod os;
+mod pages;
 mod prefetch;
 mod retry;
 pub mod sim;
+mod words;
 
 pub use buffer::AlignedBuf;
 pub use clock::{Clock, SystemClock};
@@ -21,8 +23,10 @@ pub use entropy::{Entropy, OsEntropy};
 pub use error::{IoError, IoErrorKind, Result};
 pub use heap::give_back;
 pub use os::{OsDisk, OsOptions, work_in_background};
+pub use pages::PageBuf;
 pub use prefetch::prefetch;
 pub use sim::{SimDisk, SimOptions, sim_env};
+pub use words::{STEP_WORDS, Words};
 
 use std::sync::Arc;
 

@@ -24,8 +24,8 @@ impl Shard {
         };
         let mut taken = 0;
         while let Some(at) = due.pop() {
-            let expired = match self.shelf.read(Some(&self.log), at) {
-                Ok(Some(record))
+            let expired = match self.shelf.read_uncached(Some(&self.log), at) {
+                Ok(Some((record, _)))
                     if record.deadline_ms().is_some_and(|deadline| deadline <= now) =>
                 {
                     self.expire(at, &record)

@@ -22,7 +22,7 @@ impl CaskTable {
         for key in keys {
             self.check_key(key.as_ref())?;
             let route = self.route(key.as_ref());
-            self.keydir(route.shard).prefetch(route.hash);
+            self.prefetch(route);
             routes.push(route);
         }
         let mut places = Vec::with_capacity(keys.len());
@@ -73,7 +73,7 @@ impl CaskTable {
                 let (key, value) = (key.as_ref(), value.as_ref());
                 let pair = Pair::new(key, value, packed.as_deref(), deadline_ms);
                 let route = self.route(key);
-                self.keydir(route.shard).prefetch(route.hash);
+                self.prefetch(route);
                 *staged = Some((route, pair));
             }
             for at in 0..group.len() {

@@ -4,7 +4,7 @@ use crate::cask::usage::FileUse;
 use crate::error::{Error, Result};
 use crate::shard::Shard;
 use slotcask_cask::{
-    CaskIdent, FileFigures, Input, KeyHash, Keydir, Limits, Location, Merged, View,
+    CacheKey, CaskIdent, FileFigures, Input, KeyHash, Keydir, Limits, Location, Merged, View,
 };
 use slotcask_format::history::History;
 use slotcask_format::manifest::{DataFileState, DataOrigin, ManifestState};
@@ -23,6 +23,8 @@ const SPACE_PERMILLE: u64 = 1400;
 const INPUTS_MAX: usize = 16;
 /// Data files smaller than a segment by this factor are merged when there are as many of them.
 const SMALL_FILES: usize = 8;
+/// Bytes of a segment that are listed before writers are served again.
+const SERVE_EVERY: usize = 1 << 20;
 /// Changes of the keydir under one holding of the shard lock.
 const MOVES_PER_HOLD: usize = 64;
 /// Changes ahead of one for which memory is asked for.
@@ -87,6 +89,7 @@ impl View for ShardView<'_> {
     fn pause(&self, bytes: u64) -> bool {
         let done = self.done.get() + bytes;
         self.done.set(done);
+        self.shard.serve();
         if let Some(rate) = self.shard.options.merge_rate
             && self.shard.options.background
         {
@@ -185,12 +188,20 @@ impl Shard {
         };
         let ident = self.cask_ident();
         let of_cask = |error| Error::of_cask(error, self.id());
+        let mut seen = 0;
         let (state, hint) = slotcask_cask::rebuild_hint(
             &ident,
             frames,
             DataOrigin::Sealed,
             self.hash_seed,
-            |record| view.holds(record),
+            |record| {
+                seen += record.size();
+                if seen >= SERVE_EVERY {
+                    seen = 0;
+                    self.serve();
+                }
+                view.holds(record)
+            },
         )
         .map_err(of_cask)?;
         if let Err(error) = slotcask_cask::write_hint(&self.env, &ident, &state, &hint) {
@@ -290,11 +301,13 @@ impl Shard {
                     && let Some(keydir) = state.casks.get(&soon.table)
                 {
                     keydir.prefetch(soon.hash);
+                    self.shelf.cache.prefetch(CacheKey::new(soon.table, soon.hash));
                 }
                 let Some(keydir) = state.casks.get(&moved.table) else { continue };
                 if keydir.relocate(moved.hash, moved.from, moved.to) {
                     state.usage.moved(moved.from, moved.to);
-                    self.shelf.cache.follow(moved.from, moved.to, |record| record);
+                    let cache_key = CacheKey::new(moved.table, moved.hash);
+                    self.shelf.cache.follow(cache_key, moved.from, moved.to, None);
                     if let Some(deadline_ms) = moved.deadline_ms {
                         state.expiry.add(deadline_ms.get(), moved.to);
                     }

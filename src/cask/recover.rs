@@ -38,6 +38,7 @@ impl CaskRedo {
         hash_seed: u64,
         history: &dyn Fn(u32, u64) -> bool,
         on_shard: &dyn Fn(u32) -> bool,
+        huge_pages: bool,
     ) -> Result<Self> {
         let tables: BTreeMap<u32, TableToLoad> = manifest
             .tables
@@ -45,7 +46,7 @@ impl CaskRedo {
             .filter(|table| table.schema.kind == TableKind::Cask && on_shard(table.table))
             .map(|table| {
                 let (void_until, ordered) = (table.clear_sequence, table.schema.ordered);
-                (table.table, TableToLoad { void_until, ordered })
+                (table.table, TableToLoad { void_until, ordered, huge_pages })
             })
             .collect();
         let loaded = slotcask_cask::load(env, ident, &manifest.data, &tables, hash_seed, history)

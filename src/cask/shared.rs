@@ -6,7 +6,7 @@ use crate::shard::{Shard, ShardState};
 use crate::stats::TableInfo;
 use crate::store::StoreInner;
 use crate::write::Obstacle;
-use slotcask_cask::{KeyHash, Keydir};
+use slotcask_cask::{CacheKey, KeyHash, Keydir};
 use slotcask_format::record::record_size;
 use slotcask_format::schema::{Placement, TableSchema};
 use slotcask_log::Guard;
@@ -107,6 +107,14 @@ impl CaskTable {
     #[inline]
     pub(crate) fn keydir(&self, shard: usize) -> &Keydir {
         self.shared.keydirs[shard].as_ref().expect("a key is routed to a shard that has its table")
+    }
+
+    /// Asks for the memory in which a key is looked up, in keydir and cache. A hint.
+    #[inline]
+    pub(crate) fn prefetch(&self, route: CaskRoute) {
+        self.keydir(route.shard).prefetch(route.hash);
+        let cache_key = CacheKey::new(self.shared.id, route.hash);
+        self.store.shelves[route.shard].cache.prefetch(cache_key);
     }
 
     #[inline]

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::shard::ShardState;
-use slotcask_cask::{Cache, CachedRecord, CaskError, Location};
+use slotcask_cask::{Cache, CacheKey, CachedRecord, CaskError, Location};
 use slotcask_format::checksum::Seed;
 use slotcask_format::file_name::ShardFile;
 use slotcask_format::record::{self, RecordKind};
@@ -25,13 +25,27 @@ impl Shelf {
     pub(crate) fn read(
         &self,
         log: Option<&ShardLog<ShardState>>,
+        key: CacheKey,
         at: Location,
     ) -> Result<Option<CachedRecord>> {
-        if let Some(found) = self.cache.get(at) {
+        if let Some(found) = self.cache.get(key, at) {
             return Ok(Some(found));
         }
+        let found = self.read_uncached(log, at)?;
+        if let Some((found, true)) = &found {
+            self.cache.insert(key, at, found);
+        }
+        Ok(found.map(|(found, _)| found))
+    }
+
+    /// As [`Shelf::read`], of a record that nobody will ask for again; with whether it was on disk.
+    pub(crate) fn read_uncached(
+        &self,
+        log: Option<&ShardLog<ShardState>>,
+        at: Location,
+    ) -> Result<Option<(CachedRecord, bool)>> {
         if let Some(found) = self.read_unflushed(log, at)? {
-            return Ok(Some(found));
+            return Ok(Some((found, false)));
         }
         let Some(file) = self.files.get(at.generation()) else { return Ok(None) };
         let found = slotcask_cask::read_record(&*file, at, self.seed)
@@ -41,8 +55,7 @@ impl Shelf {
                 format!("a record of sequence {}, which is not of this file", found.sequence());
             return Err(Error::corrupt(&self.path(at), at.offset(), reason));
         }
-        self.cache.insert(at, found.clone());
-        Ok(Some(found))
+        Ok(Some((found, true)))
     }
 
     /// The record at `at` if it is not on disk yet.

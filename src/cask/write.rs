@@ -11,7 +11,7 @@ use crate::options::WriteOptions;
 use crate::shard::ShardState;
 use crate::ticket::Ticket;
 use crate::write::Obstacle;
-use slotcask_cask::{CachedRecord, Location};
+use slotcask_cask::{CacheKey, Location};
 use slotcask_format::mutants;
 use slotcask_format::record::{
     FLAG_LZ4, Record, RecordKind, SLOT_NONE, deadline_extension, record_size,
@@ -157,7 +157,7 @@ impl CaskTable {
         let route = self.route(key);
         let shard = self.shard(route.shard);
         // It arrives while the record is appended.
-        self.keydir(route.shard).prefetch(route.hash);
+        self.prefetch(route);
         loop {
             let outcome = {
                 let mut guard = shard.lock();
@@ -215,12 +215,11 @@ impl CaskTable {
         if let Some(old) = old {
             state.usage.dead(old);
             // A value that was read is read again.
-            self.store.shelves[route.shard].cache.follow(old, at, |_| {
-                let (epoch, flags, value) = (0, 0, pair.value);
-                let record =
-                    Record { sequence, epoch, table, slot, kind, flags, extension, key, value };
-                CachedRecord::of_parts(&record)
-            });
+            let cache_key = CacheKey::new(table, route.hash);
+            let (epoch, flags, value) = (0, 0, pair.value);
+            let record =
+                Record { sequence, epoch, table, slot, kind, flags, extension, key, value };
+            self.store.shelves[route.shard].cache.follow(cache_key, old, at, Some(&record));
         }
         if let Some(deadline_ms) = pair.deadline_ms {
             state.expiry.add(deadline_ms, at);

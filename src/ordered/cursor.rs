@@ -162,6 +162,12 @@ impl Cursor {
         self.streams[stream as usize].chunk.keys.get(at as usize)
     }
 
+    /// Number of the key that the scan stands at, among those that were merged together.
+    #[inline]
+    pub(crate) fn number(&self) -> usize {
+        self.at - 1
+    }
+
     /// A key some steps ahead, if the scan knows it already.
     #[inline]
     pub(crate) fn ahead(&self, steps: usize) -> Option<Hit<'_>> {

@@ -7,6 +7,11 @@ use std::ops::{Bound, RangeBounds};
 
 /// How many values ahead memory is asked for.
 const AHEAD: usize = 8;
+/// How many values ahead memory is asked for whose place had to be found first.
+const SOON: usize = 4;
+/// Keys of which something is known: those ahead, and the one that the scan stands at.
+const KNOWN: usize = 16;
+const _: () = assert!(AHEAD < KNOWN && SOON <= AHEAD);
 
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
@@ -16,15 +21,17 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 /// Weakly consistent: each pair was there at some moment of the scan; what is put or deleted meanwhile may or may not show; no key
 /// comes twice. No lock is held between two calls. Values that have vanished do not show.
 #[derive(Debug)]
-pub struct Range<T> {
+pub struct Range<T: OrderedTable> {
     table: T,
     cursor: Cursor,
     value: Vec<u8>,
+    /// What is known of keys ahead, by the last bits of their number in the cursor.
+    known: [Option<T::Prepared>; KNOWN],
 }
 
 /// The keys of a range, without reading values; see [`Range::keys`].
 #[derive(Debug)]
-pub struct Keys<T> {
+pub struct Keys<T: OrderedTable> {
     range: Range<T>,
 }
 
@@ -43,7 +50,7 @@ impl<T: OrderedTable> Range<T> {
         let owned = |bound: Bound<&K>| bound.map(|key| key.as_ref().to_vec());
         let (from, to) = (owned(bounds.start_bound()), owned(bounds.end_bound()));
         let cursor = Cursor::new(table.sources()?, from, to);
-        Ok(Self { table: table.clone(), cursor, value: Vec::new() })
+        Ok(Self { table: table.clone(), cursor, value: Vec::new(), known: [None; KNOWN] })
     }
 
     pub(crate) fn of_prefix(table: &T, prefix: &[u8]) -> Result<Self> {
@@ -99,10 +106,18 @@ impl<T: OrderedTable> Range<T> {
 
     /// Has memory that is needed soon come to the cache.
     #[inline]
-    fn look_ahead(&self) {
-        let first = if self.cursor.is_fresh() { 1 } else { AHEAD };
-        for hit in (first..=AHEAD).map_while(|steps| self.cursor.ahead(steps)) {
-            self.table.prepare(hit);
+    fn look_ahead(&mut self) {
+        let (first, soon) = if self.cursor.is_fresh() { (0, 0) } else { (AHEAD, SOON) };
+        let number = self.cursor.number();
+        for steps in first..=AHEAD {
+            let Some(hit) = self.cursor.ahead(steps) else { break };
+            self.known[(number + steps) % KNOWN] = Some(self.table.prepare(hit));
+        }
+        for steps in soon..=SOON {
+            let Some(hit) = self.cursor.ahead(steps) else { break };
+            if let Some(known) = &mut self.known[(number + steps) % KNOWN] {
+                self.table.prepare_more(hit, known);
+            }
         }
     }
 
@@ -112,8 +127,14 @@ impl<T: OrderedTable> Range<T> {
             if with_value {
                 self.look_ahead();
             }
-            let value = with_value.then_some(&mut self.value);
-            if self.table.fetch(self.cursor.hit(), value)? {
+            let hit = self.cursor.hit();
+            let is_there = if with_value {
+                let known = self.known[self.cursor.number() % KNOWN].take();
+                self.table.fetch(hit, known, &mut self.value)?
+            } else {
+                self.table.is_there(hit)?
+            };
+            if is_there {
                 return Ok(true);
             }
         }

@@ -4,19 +4,31 @@ use crate::cask::{CaskRoute, CaskTable};
 use crate::error::{Error, Result};
 use crate::ordered::cursor::{Hit, Source};
 use crate::table::Table;
-use slotcask_cask::KeyHash;
+use slotcask_cask::{CacheKey, KeyHash, Location};
+use std::fmt::Debug;
 
 mod sealed {
-    use super::{Hit, Result, Source};
+    use super::{Debug, Hit, Result, Source};
 
     pub trait Sealed: Clone {
         /// The orders of the shards that have keys of the table.
         fn sources(&self) -> Result<Vec<(usize, Source)>>;
         fn check_readable(&self) -> Result<()>;
-        /// Asks for memory that `fetch` of this key with its value will read. A hint.
-        fn prepare(&self, hit: Hit<'_>);
-        /// Copies the value of a key, or, where none is asked for, finds out whether there is one.
-        fn fetch(&self, hit: Hit<'_>, value: Option<&mut Vec<u8>>) -> Result<bool>;
+        /// What is known of a key before its value is fetched.
+        type Prepared: Copy + Debug;
+        /// Asks for memory that `fetch` of this key will read.
+        fn prepare(&self, hit: Hit<'_>) -> Self::Prepared;
+        /// Asks for what can be found only once that is there, some keys later.
+        fn prepare_more(&self, _hit: Hit<'_>, _known: &mut Self::Prepared) {}
+        /// Copies the value of a key; false when there is none any more.
+        fn fetch(
+            &self,
+            hit: Hit<'_>,
+            known: Option<Self::Prepared>,
+            value: &mut Vec<u8>,
+        ) -> Result<bool>;
+        /// Finds out whether a key has a value.
+        fn is_there(&self, hit: Hit<'_>) -> Result<bool>;
     }
 }
 
@@ -41,6 +53,8 @@ impl sealed::Sealed for Table {
         Self::check_readable(self)
     }
 
+    type Prepared = ();
+
     #[inline]
     fn prepare(&self, hit: Hit<'_>) {
         if let Some(slot) = hit.slot {
@@ -49,15 +63,7 @@ impl sealed::Sealed for Table {
     }
 
     #[inline]
-    fn fetch(&self, hit: Hit<'_>, value: Option<&mut Vec<u8>>) -> Result<bool> {
-        let Some(value) = value else {
-            if !self.shared.schema.deadlines {
-                return Ok(true);
-            }
-            let route = self.route(hit.key);
-            let meta = self.reader(hit.shard).contains(route.hash, hit.key);
-            return Ok(meta.is_some_and(|meta| !self.is_over(&meta)));
-        };
+    fn fetch(&self, hit: Hit<'_>, _: Option<()>, value: &mut Vec<u8>) -> Result<bool> {
         value.resize(self.shared.layout.value_len, 0);
         let reader = self.reader(hit.shard);
         if let Some(meta) = hit.slot.and_then(|slot| reader.get_in(slot, hit.key, value)) {
@@ -67,6 +73,16 @@ impl sealed::Sealed for Table {
         let route = self.route(hit.key);
         let again = reader.get(route.hash, hit.key, value);
         Ok(again.is_some_and(|(_, meta)| !self.is_over(&meta)))
+    }
+
+    #[inline]
+    fn is_there(&self, hit: Hit<'_>) -> Result<bool> {
+        if !self.shared.schema.deadlines {
+            return Ok(true);
+        }
+        let route = self.route(hit.key);
+        let meta = self.reader(hit.shard).contains(route.hash, hit.key);
+        Ok(meta.is_some_and(|meta| !self.is_over(&meta)))
     }
 }
 
@@ -85,23 +101,48 @@ impl sealed::Sealed for CaskTable {
         Self::check_readable(self)
     }
 
+    /// The hash of the key, and, once it was looked for, the place of its record.
+    type Prepared = (KeyHash, Option<Location>);
+
     #[inline]
-    fn prepare(&self, hit: Hit<'_>) {
+    fn prepare(&self, hit: Hit<'_>) -> Self::Prepared {
         let hash = KeyHash::of(self.store.hash_seed, hit.key);
-        self.keydir(hit.shard).prefetch(hash);
+        self.prefetch(CaskRoute { shard: hit.shard, hash });
+        (hash, None)
     }
 
-    fn fetch(&self, hit: Hit<'_>, value: Option<&mut Vec<u8>>) -> Result<bool> {
-        if value.is_none() && !hit.mark {
+    #[inline]
+    fn prepare_more(&self, hit: Hit<'_>, (hash, at): &mut Self::Prepared) {
+        *at = self.keydir(hit.shard).get(*hash);
+        let cache_key = CacheKey::new(self.shared.id, *hash);
+        self.store.shelves[hit.shard].cache.prefetch_record(cache_key);
+    }
+
+    #[inline]
+    fn fetch(
+        &self,
+        hit: Hit<'_>,
+        known: Option<Self::Prepared>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool> {
+        crate::store::refuse_in_update()?;
+        let hash_of = || KeyHash::of(self.store.hash_seed, hit.key);
+        let (hash, at) = known.unwrap_or_else(|| (hash_of(), None));
+        debug_assert_eq!(hash, hash_of(), "what is known is of this key");
+        let route = CaskRoute { shard: hit.shard, hash };
+        if let Some(at) = at
+            && let Some(is_visible) = self.copy_cached(route, hit.key, at, value)?
+        {
+            return Ok(is_visible);
+        }
+        self.copy_to(route, hit.key, value)
+    }
+
+    fn is_there(&self, hit: Hit<'_>) -> Result<bool> {
+        if !hit.mark {
             return Ok(true);
         }
         let hash = KeyHash::of(self.store.hash_seed, hit.key);
-        let route = CaskRoute { shard: hit.shard, hash };
-        let Some(found) = self.find(route, hit.key)? else { return Ok(false) };
-        if let Some(value) = value {
-            value.clear();
-            value.extend_from_slice(found.record.value());
-        }
-        Ok(true)
+        Ok(self.find(CaskRoute { shard: hit.shard, hash }, hit.key)?.is_some())
     }
 }

@@ -165,7 +165,7 @@ impl StoreInner {
             .shards
             .iter()
             .map(|shard| {
-                let new = || Arc::new(Keydir::new(schema.ordered));
+                let new = || Arc::new(Keydir::new(schema.ordered, self.options.huge_pages));
                 is_on_shard(&schema, shard.number).then(new)
             })
             .collect();
@@ -292,7 +292,7 @@ impl StoreInner {
         for shard in &behind {
             let mut table = match &newest.action {
                 DdlAction::Create(schema) if schema.kind == TableKind::Cask => {
-                    let new = || Arc::new(Keydir::new(schema.ordered));
+                    let new = || Arc::new(Keydir::new(schema.ordered, self.options.huge_pages));
                     New::Cask(is_on_shard(schema, shard.number).then(new))
                 }
                 DdlAction::Create(schema) => {

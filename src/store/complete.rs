@@ -30,7 +30,7 @@ pub(crate) fn complete_ddl_in_memory(
                 state.table_last = state.table_last.max(newest.table);
                 let is_here = is_on_shard(schema, shard.number);
                 if is_here && schema.kind == TableKind::Cask {
-                    let keydir = Keydir::new(schema.ordered);
+                    let keydir = Keydir::new(schema.ordered, context.huge_pages);
                     state.casks.insert(newest.table, Arc::new(keydir));
                 } else if is_here {
                     let empty = empty_table(context, shard.number, newest.table, schema)?;

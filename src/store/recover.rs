@@ -347,6 +347,7 @@ impl<'a> Redo<'a> {
             context.hash_seed,
             &|epoch, sequence| context.history.holds(number, epoch, sequence),
             &|table| on_shard_ids.contains(&table),
+            context.huge_pages,
         )?;
         let mut redo = Self {
             context,
@@ -407,7 +408,7 @@ impl<'a> Redo<'a> {
                 self.table_last = self.table_last.max(ddl.table);
                 if schema.kind == TableKind::Cask {
                     if is_on_shard(schema, self.ident.shard) {
-                        let keydir = Keydir::new(schema.ordered);
+                        let keydir = Keydir::new(schema.ordered, self.context.huge_pages);
                         self.cask.keydirs.insert(ddl.table, Arc::new(keydir));
                     }
                 } else if is_on_shard(schema, self.ident.shard) {
