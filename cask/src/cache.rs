@@ -94,7 +94,7 @@ impl Cache {
     #[must_use]
     #[inline]
     pub fn get(&self, key: CacheKey, at: Location) -> Option<CachedRecord> {
-        self.used_part(key)?.read().get_owned(key.hash, at)
+        self.used_part(key)?.read().get(key.hash, at).map(CachedRecord::of_image)
     }
 
     /// As [`Cache::get`], lent. `f` runs under the lock of a part, so it must not use the cache.

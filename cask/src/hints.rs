@@ -235,10 +235,9 @@ impl Listing {
             u64::from(entry.stripe.get()) << (u64::BITS - STRIPE_BITS)
                 | entry.stored.get() >> STRIPE_BITS
         };
-        let sorted = self.tables.into_iter().map(|(table, entries)| {
-            let mut ranked = Vec::new();
-            sorting.sort(&entries, &mut ranked, bits, HintEntry::rank);
-            (table, ranked)
+        let sorted = self.tables.into_iter().map(|(table, mut entries)| {
+            sorting.sort(&mut entries, bits, HintEntry::rank);
+            (table, entries)
         });
         (self.state, sorted.collect())
     }

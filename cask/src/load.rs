@@ -176,7 +176,7 @@ fn load_table(
     deadlines: &mut Vec<(u64, Location)>,
 ) {
     let mut gathered: Vec<Candidate<'_>> = Vec::new();
-    let (mut ranked, mut sorting) = (Vec::new(), Sorting::default());
+    let mut sorting = Sorting::default();
     let mut sorted: Vec<(u64, Location)> = Vec::new();
     for stripe in 0..STRIPES as u16 {
         gathered.clear();
@@ -195,10 +195,10 @@ fn load_table(
             gathered.retain(|candidate| candidate.entry.sequence.get() > void_until);
         }
         let rank = |candidate: &Candidate<'_>| (candidate.stored, candidate.age);
-        sorting.sort(&gathered, &mut ranked, |candidate| candidate.stored, rank);
+        sorting.sort(&mut gathered, |candidate| candidate.stored, rank);
         sorted.clear();
         let mut last = None;
-        for candidate in &ranked {
+        for candidate in &gathered {
             if last.replace(candidate.stored) == Some(candidate.stored) {
                 continue;
             }

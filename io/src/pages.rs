@@ -60,7 +60,7 @@ impl Pages {
     /// Asks for huge pages wherever nothing was touched yet. What the system answers does not matter: small pages are slower and right.
     pub(crate) fn advise_huge(&self) {
         #[cfg(target_os = "linux")]
-        self.advise(self.len, libc::MADV_HUGEPAGE);
+        self.advise(self.len.next_multiple_of(STEP), libc::MADV_HUGEPAGE);
     }
 
     /// Has what lies in the first `len` bytes moved to huge pages, as far as these are whole ones. Takes some hundred microseconds a page.
@@ -73,11 +73,13 @@ impl Pages {
 
     /// Makes zeros of everything and gives the memory back; false when the system does not. All that borrows it are words.
     pub(crate) fn give_back(&self) -> bool {
-        self.advise(self.len, libc::MADV_DONTNEED)
+        // Elsewhere the advice may leave what was there.
+        cfg!(target_os = "linux") && self.advise(self.len, libc::MADV_DONTNEED)
     }
 
     fn advise(&self, len: usize, advice: libc::c_int) -> bool {
-        // SAFETY: the range is within the mapping. HUGEPAGE and COLLAPSE keep what every page holds. DONTNEED makes zeros of it, and is only asked for by
+        debug_assert!(len <= self.len.next_multiple_of(STEP));
+        // SAFETY: the range is within the mapping, which goes on to the next multiple of a step. HUGEPAGE and COLLAPSE keep what every page holds. DONTNEED makes zeros of it, and is only asked for by
         // `give_back`, where all that borrows it are atomic words, for which any value is valid at any time.
         let result = unsafe { libc::madvise(self.base.as_ptr().cast(), len, advice) };
         result == 0
@@ -106,7 +108,7 @@ impl PageBuf {
     /// microseconds for each two MiB of those.
     pub fn use_huge_pages(&mut self, used: usize) {
         self.0.advise_huge();
-        self.0.collapse(used.next_multiple_of(STEP).min(self.0.len));
+        self.0.collapse(used.min(self.0.len).next_multiple_of(STEP));
     }
 }
 

@@ -66,14 +66,15 @@ impl Words {
         for block in 0..=steps.ilog2() as usize {
             self.blocks[block].get_or_init(|| Block::new(STEP << block, self.huge_pages));
         }
-        self.steps.fetch_max(steps, Ordering::Relaxed);
+        // Whoever sees the number finds the blocks.
+        self.steps.fetch_max(steps, Ordering::Release);
     }
 
     /// Steps that were asked for.
     #[must_use]
     #[inline]
     pub fn steps(&self) -> usize {
-        self.steps.load(Ordering::Relaxed)
+        self.steps.load(Ordering::Acquire)
     }
 
     /// Makes zeros of all words and gives their memory back. Nobody may use them meanwhile who minds that.

@@ -36,6 +36,8 @@ pub(crate) struct Maintenance {
     pub spares: Vec<u64>,
     pub spare_next: u64,
     pub refused: Option<LogError>,
+    /// The first segment that the checkpoint under way leaves in the log, and its first sequence: as [`ShardLog::leaving`] told.
+    pub stays: Option<(u64, u64)>,
 }
 
 /// What [`ShardLog::prepare`] did.
@@ -287,7 +289,10 @@ impl<S> ShardLog<S> {
         let (floor, first) = {
             let guard = self.lock();
             state.epoch = guard.epoch();
-            guard.locked.writer.floor_for(keep_from(&state))
+            let floor = guard.locked.writer.floor_for(keep_from(&state));
+            // A segment that began since the checkpoint's redo point was taken may begin there as well; what lies before it was not
+            // told to leave.
+            maintenance.stays.take().map_or(floor, |stays| stays.min(floor))
         };
         let gone: Vec<u64> =
             state.segments.iter().copied().filter(|generation| *generation < floor).collect();
@@ -315,16 +320,17 @@ impl<S> ShardLog<S> {
         Ok(())
     }
 
-    /// The segments that the next checkpoint will take out of the log, oldest first, with the offset where their last flush ends. Stays
-    /// true until the next checkpoint is committed.
+    /// The segments that the next checkpoint will take out of the log, oldest first, with the offset where their last flush ends. It takes
+    /// out no others, whatever is written until it is committed.
     #[must_use]
     pub fn leaving(&self) -> Vec<(u64, u64)> {
-        let maintenance = self.maintenance.lock();
+        let mut maintenance = self.maintenance.lock();
         let mut state = maintenance.state.clone();
         state.redo_sequence_before = state.redo_sequence;
         let guard = self.lock();
         let writer = &guard.locked.writer;
-        let (floor, _) = writer.floor_for(keep_from(&state));
+        let (floor, first) = writer.floor_for(keep_from(&state));
+        maintenance.stays = Some((floor, first));
         let before = state.segments.iter().filter(|generation| **generation < floor);
         before.filter_map(|generation| Some((*generation, *writer.ends.get(generation)?))).collect()
     }

@@ -94,6 +94,30 @@ fn scan(disk: &SimDisk) -> Result<(Opening, ScanReport, Seen), LogError> {
     Ok((opening, report, seen))
 }
 
+#[test]
+fn a_checkpoint_takes_out_no_segment_that_it_was_not_told_of() {
+    let (_, disk, log) = written(5);
+    let redo = log.lock().next_sequence();
+    log.commit_checkpoint(redo, |_| {}).unwrap();
+    // Nothing came since. The segment that holds all records stays, whoever begins another meanwhile.
+    assert_eq!(log.leaving(), []);
+    let before = log.segment();
+    while !log.lock().rotate() {
+        log.prepare().unwrap();
+    }
+    assert_ne!(log.segment(), before);
+    log.commit_checkpoint(redo, |_| {}).unwrap();
+    assert!(log.files().get(before).is_some());
+    let (opening, ..) = scan(&disk).unwrap();
+    assert!(opening.state().segments.contains(&before));
+
+    // The next one is told of it.
+    let leaving: Vec<u64> = log.leaving().iter().map(|(generation, _)| *generation).collect();
+    assert_eq!(leaving, [before]);
+    log.commit_checkpoint(redo, |_| {}).unwrap();
+    assert!(log.files().get(before).is_none());
+}
+
 /// Where the flush is that ends with this record.
 fn place(disk: &SimDisk, sequence: u64) -> (PathBuf, u64) {
     let (_, _, seen) = scan(disk).unwrap();

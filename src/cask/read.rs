@@ -14,6 +14,14 @@ thread_local! {
     static VALUE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// Where a value is that was found.
+pub(crate) enum Lent {
+    /// In the buffer that was given.
+    Copied,
+    /// In a record that was read.
+    Record(CachedRecord),
+}
+
 /// A live record of a key, and where it stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
@@ -49,8 +57,12 @@ impl CaskTable {
         self.check_readable()?;
         // `f` may read as well: then that one finds no buffer here, and makes one.
         let mut value = VALUE.take();
-        let is_there = self.copy_to(self.route(key), key, &mut value);
-        let found = is_there.map(|is_there| is_there.then(|| f(&value)));
+        let lent = self.lend(self.route(key), key, &mut value);
+        let found = lent.map(|lent| match lent {
+            None => None,
+            Some(Lent::Copied) => Some(f(&value)),
+            Some(Lent::Record(record)) => Some(f(record.value())),
+        });
         if value.capacity() <= VALUE_KEPT {
             VALUE.set(value);
         }
@@ -109,45 +121,55 @@ impl CaskTable {
             || mutants::active("cask_expired_is_visible"))
     }
 
-    /// Copies the value of `key`; false when there is none. As [`CaskTable::find`], with less to do where the record is cached.
+    /// Copies the value of `key`; false when there is none.
     pub(crate) fn copy_to(
         &self,
         route: CaskRoute,
         key: &[u8],
         value: &mut Vec<u8>,
     ) -> Result<bool> {
-        crate::store::refuse_in_update()?;
-        let cache_key = CacheKey::new(self.shared.id, route.hash);
-        self.store.shelves[route.shard].cache.prefetch(cache_key);
-        let Some(at) = self.keydir(route.shard).get(route.hash) else { return Ok(false) };
-        if let Some(is_visible) = self.copy_cached(route, key, at, value)? {
-            return Ok(is_visible);
+        match self.lend(route, key, value)? {
+            None => return Ok(false),
+            Some(Lent::Copied) => {}
+            Some(Lent::Record(record)) => {
+                value.clear();
+                value.extend_from_slice(record.value());
+            }
         }
-        let Some(found) = self.find(route, key)? else { return Ok(false) };
-        value.clear();
-        value.extend_from_slice(found.record.value());
         Ok(true)
     }
 
-    /// Copies the value of `key`, whose record stands or stood at `at`, if that is cached; false when it has vanished.
+    /// The value of `key`, in `value` or in a record that is shared. As [`CaskTable::find`], with less to do where the record is cached.
+    fn lend(&self, route: CaskRoute, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Lent>> {
+        crate::store::refuse_in_update()?;
+        let cache_key = CacheKey::new(self.shared.id, route.hash);
+        self.store.shelves[route.shard].cache.prefetch(cache_key);
+        let Some(at) = self.keydir(route.shard).get(route.hash) else { return Ok(None) };
+        if let Some(lent) = self.lend_cached(route, key, at, value)? {
+            return Ok(lent);
+        }
+        Ok(self.find(route, key)?.map(|found| Lent::Record(found.record)))
+    }
+
+    /// As [`CaskTable::lend`], for a key whose record stands or stood at `at`, if that is cached.
     #[inline]
-    pub(crate) fn copy_cached(
+    pub(crate) fn lend_cached(
         &self,
         route: CaskRoute,
         key: &[u8],
         at: Location,
         value: &mut Vec<u8>,
-    ) -> Result<Option<bool>> {
+    ) -> Result<Option<Option<Lent>>> {
         let cache_key = CacheKey::new(self.shared.id, route.hash);
-        let copied = self.store.shelves[route.shard].cache.get_with(cache_key, at, |record| {
-            let is_visible = self.is_visible(route, key, at, record)?;
-            if is_visible {
-                value.clear();
-                value.extend_from_slice(record.value());
+        let lent = self.store.shelves[route.shard].cache.get_with(cache_key, at, |record| {
+            if !self.is_visible(route, key, at, record)? {
+                return Ok(None);
             }
-            Ok(is_visible)
+            value.clear();
+            value.extend_from_slice(record.value());
+            Ok(Some(Lent::Copied))
         });
-        copied.transpose()
+        lent.transpose()
     }
 
     /// The live record of `key`. Takes no shard lock while it reads the disk, but for a moment where the record may not be

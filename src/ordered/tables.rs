@@ -1,6 +1,6 @@
 //! What scans ask of the two kinds of tables.
 
-use crate::cask::{CaskRoute, CaskTable};
+use crate::cask::{CaskRoute, CaskTable, Lent};
 use crate::error::{Error, Result};
 use crate::ordered::cursor::{Hit, Source};
 use crate::table::Table;
@@ -131,9 +131,19 @@ impl sealed::Sealed for CaskTable {
         debug_assert_eq!(hash, hash_of(), "what is known is of this key");
         let route = CaskRoute { shard: hit.shard, hash };
         if let Some(at) = at
-            && let Some(is_visible) = self.copy_cached(route, hit.key, at, value)?
+            && self.keydir(hit.shard).get(hash) == Some(at)
+            && let Some(lent) = self.lend_cached(route, hit.key, at, value)?
         {
-            return Ok(is_visible);
+            match lent {
+                Some(Lent::Copied) => return Ok(true),
+                Some(Lent::Record(record)) => {
+                    value.clear();
+                    value.extend_from_slice(record.value());
+                    return Ok(true);
+                }
+                // That one has vanished; the key may have another by now.
+                None => {}
+            }
         }
         self.copy_to(route, hit.key, value)
     }

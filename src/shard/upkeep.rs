@@ -283,8 +283,10 @@ impl Shard {
 
     /// What writers wait for, in the middle of longer work: segments, and flushes of what has queued up.
     pub(crate) fn serve(&self) {
-        // Who needs the segment that could not be made gets the cause.
-        let _ = self.prepare();
+        // Who needs the segment that could not be made gets the cause; what is done here may need the room.
+        if self.log.refusal().is_none() {
+            let _ = self.prepare();
+        }
         if self.flush_is_due(false) {
             self.log.flush_background();
         }

@@ -7,8 +7,7 @@
 //!
 //! Invariants
 //!  - a slot stands at the home of its tag or behind it, and no slot between is empty;
-//!  - a slot points to an entry of its ring, and an entry to which no slot points is dead;
-//!  - no entry that is dead holds a record elsewhere.
+//!  - a slot points to an entry of its ring; an entry to which no slot points is dead.
 
 use super::ring::{Header, Ring, size_of_entry};
 use crate::location::Location;
@@ -28,8 +27,8 @@ const SLOTS_SHARE: usize = 8;
 const SLOTS_MIN: usize = 16;
 /// Records for each 5 slots before there are more slots.
 const FULL: usize = 4;
-/// Images larger than this are held elsewhere, so that they can be lent without a copy.
-const LARGE: usize = 4096;
+/// Records that go round again in the main ring before one that was read goes all the same: nobody waits longer.
+const ROUNDS_MAX: usize = 64;
 /// Rings that were used that far take huge pages.
 const HUGE_FROM: usize = 512 << 10;
 /// Bytes of a record that are asked for ahead of a read; more come as they are read.
@@ -43,13 +42,6 @@ struct Slot {
 }
 
 #[derive(Debug, Default)]
-struct Queue {
-    ring: Ring,
-    /// Bytes of its records that are held elsewhere.
-    elsewhere: usize,
-}
-
-#[derive(Debug, Default)]
 pub(super) struct Part {
     capacity: usize,
     /// None until something is kept.
@@ -57,19 +49,17 @@ pub(super) struct Part {
     is_huge: bool,
     slots: Vec<Slot>,
     len: usize,
-    small: Queue,
-    main: Queue,
+    small: Ring,
+    main: Ring,
     /// Hashes that left the small ring, each by some of its bits in one place; 0 for none.
     left: Vec<u32>,
-    large: Vec<Option<CachedRecord>>,
-    large_free: Vec<u32>,
 }
 
 /// What is to be kept.
+#[derive(Clone, Copy)]
 enum Image<'a> {
     Bytes(&'a [u8]),
     Written(&'a Record<'a>),
-    Elsewhere(CachedRecord),
 }
 
 /// Where in so many places a tag belongs.
@@ -105,35 +95,11 @@ impl Slot {
     }
 }
 
-impl Queue {
-    fn used(&self) -> usize {
-        self.ring.used() + self.elsewhere
-    }
-
-    /// Whether it can hold so much at all, and a record more.
-    fn can_hold(&self, size: usize, elsewhere: usize) -> bool {
-        size + elsewhere <= self.ring.size() / 2
-    }
-
-    fn has_room(&self, size: usize, elsewhere: usize) -> bool {
-        self.used() + self.ring.needed(size) + elsewhere <= self.ring.size()
-    }
-}
-
 impl Image<'_> {
-    /// Bytes in the ring.
     fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
             Self::Written(record) => RecordImage::len_of(record),
-            Self::Elsewhere(_) => 0,
-        }
-    }
-
-    fn elsewhere(&self) -> usize {
-        match self {
-            Self::Elsewhere(record) => record.image().bytes().len(),
-            _ => 0,
         }
     }
 
@@ -141,7 +107,6 @@ impl Image<'_> {
         match self {
             Self::Bytes(bytes) => to.copy_from_slice(bytes),
             Self::Written(record) => RecordImage::write(record, to),
-            Self::Elsewhere(_) => {}
         }
     }
 }
@@ -220,31 +185,12 @@ impl Part {
             // Others may read it at this moment: then one of the two is not counted.
             tag.store(noted + 1, Ordering::Relaxed);
         }
-        match header.elsewhere.checked_sub(1) {
-            Some(number) => self.large.get(number as usize)?.as_ref().map(CachedRecord::image),
-            None => {
-                let start = offset + Header::SIZE;
-                Some(RecordImage::new(&self.buf.as_deref()?[start..start + header.len as usize]))
-            }
-        }
-    }
-
-    /// As [`Part::get`]; one that is held elsewhere is not copied.
-    pub(super) fn get_owned(&self, hash: u64, at: Location) -> Option<CachedRecord> {
-        let image = self.get(hash, at)?;
-        let (_, _, header) = self.find(hash)?;
-        let large = header.elsewhere.checked_sub(1).and_then(|at| self.large.get(at as usize));
-        Some(large.cloned().flatten().unwrap_or_else(|| CachedRecord::of_image(image)))
+        let start = offset + Header::SIZE;
+        Some(RecordImage::new(&self.buf.as_deref()?[start..start + header.len as usize]))
     }
 
     pub(super) fn insert(&mut self, hash: u64, at: Location, record: &CachedRecord) {
-        let bytes = record.image().bytes();
-        let image = if bytes.len() > LARGE {
-            Image::Elsewhere(record.clone())
-        } else {
-            Image::Bytes(bytes)
-        };
-        self.keep(hash, at, &image);
+        self.keep(hash, at, Image::Bytes(record.image().bytes()));
     }
 
     /// The record of a hash that stood at `from` stands at `to`; with `written` it is that one from now on.
@@ -265,20 +211,14 @@ impl Part {
                     Header { at: to.bits(), ..header }.write(buf, offset);
                 }
             }
-            Some(record) if RecordImage::len_of(record) > LARGE => {
-                let mut image = vec![0; RecordImage::len_of(record)];
-                RecordImage::write(record, &mut image);
-                let record = CachedRecord::of_image(RecordImage::new(&image));
-                self.keep(hash, to, &Image::Elsewhere(record));
-            }
-            Some(record) => self.keep(hash, to, &Image::Written(record)),
+            Some(record) => self.keep(hash, to, Image::Written(record)),
         }
     }
 
-    fn keep(&mut self, hash: u64, at: Location, image: &Image<'_>) {
+    fn keep(&mut self, hash: u64, at: Location, image: Image<'_>) {
+        let size = size_of_entry(image.len());
         if let Some((slot, offset, header)) = self.find(hash) {
-            let is_here = header.elsewhere == 0 && image.elsewhere() == 0;
-            if is_here && header.len as usize == image.len() {
+            if header.len as usize == image.len() {
                 let Some(buf) = &mut self.buf else { return };
                 Header { at: at.bits(), ..header }.write(buf, offset);
                 let start = offset + Header::SIZE;
@@ -286,25 +226,28 @@ impl Part {
                 return;
             }
             let notes = self.slots[slot].tag() & NOTES;
-            self.kill(offset);
             self.empty(slot);
-            self.admit(hash, at, image, self.ring_for(image, notes));
+            let notes = if self.small.can_hold(size) { notes } else { notes | IN_MAIN };
+            self.admit(hash, at, image, notes);
             return;
         }
-        if !self.is_ready() {
+        if !self.is_ready() || !self.main.can_hold(size) || !self.make_slot() {
             return;
         }
         let marks = self.left.len();
-        let known = self.left.get_mut(home(tag_of(hash), marks));
-        let is_back = known.filter(|known| **known == mark(hash)).map(|known| *known = 0).is_some();
-        let notes = if is_back { IN_MAIN } else { 0 };
-        self.admit(hash, at, image, self.ring_for(image, notes));
-    }
-
-    /// The main ring if the small one cannot hold it.
-    fn ring_for(&self, image: &Image<'_>, notes: u32) -> u32 {
-        let fits = self.small.can_hold(size_of_entry(image.len()), image.elsewhere());
-        if fits { notes } else { notes | IN_MAIN }
+        let is_back = match self.left.get_mut(home(tag_of(hash), marks)) {
+            Some(known) if *known == mark(hash) => {
+                *known = 0;
+                true
+            }
+            // What the small ring cannot hold is kept when it is read for the second time.
+            Some(known) if !self.small.can_hold(size) => {
+                *known = mark(hash);
+                return;
+            }
+            _ => false,
+        };
+        self.admit(hash, at, image, if is_back { IN_MAIN } else { 0 });
     }
 
     /// Makes the buffer, at the first call; false where there is none to be had.
@@ -313,71 +256,35 @@ impl Part {
             let size = (self.capacity - self.capacity / SLOTS_SHARE) / 8 * 8;
             let small = size * SMALL_PERCENT / 100 / 8 * 8;
             self.buf = if size == 0 { None } else { PageBuf::new(size) };
-            self.small.ring = Ring::new(0, small);
-            self.main.ring = Ring::new(small, size - small);
+            self.small = Ring::new(0, small);
+            self.main = Ring::new(small, size - small);
         }
         self.buf.is_some()
     }
 
-    fn queue(&mut self, notes: u32) -> &mut Queue {
-        if notes & IN_MAIN == 0 { &mut self.small } else { &mut self.main }
-    }
-
-    fn admit(&mut self, hash: u64, at: Location, image: &Image<'_>, notes: u32) {
+    fn admit(&mut self, hash: u64, at: Location, image: Image<'_>, notes: u32) {
         let size = size_of_entry(image.len());
-        if !self.make_slot() || !self.make_room(notes, size, image.elsewhere()) {
+        if !self.make_slot() || !self.make_room(notes, size) {
             return;
         }
-        let elsewhere = match image {
-            Image::Elsewhere(record) => self.hold(record.clone()),
-            _ => 0,
-        };
-        let header = Header { hash, at: at.bits(), len: image.len() as u32, elsewhere };
-        let queue = if notes & IN_MAIN == 0 { &mut self.small } else { &mut self.main };
+        let header = Header::new(hash, at.bits(), image.len() as u32);
+        let ring = if notes & IN_MAIN == 0 { &mut self.small } else { &mut self.main };
         let Some(buf) = &mut self.buf else { return };
-        let offset = queue.ring.push(buf, header);
-        queue.elsewhere += image.elsewhere();
+        let offset = ring.push(buf, header);
         let start = offset + Header::SIZE;
         image.write(&mut buf[start..start + image.len()]);
         let mut slot = Slot { tag: AtomicU32::new(tag_of(hash) | notes), entry: 0 };
         slot.point_to(offset);
         self.place(slot);
         self.len += 1;
-        let touched = self.small.ring.touched() + self.main.ring.touched();
+        let touched = self.small.touched() + self.main.touched();
         if !self.is_huge && touched >= HUGE_FROM {
             self.is_huge = true;
-            let used = self.small.ring.size() + self.main.ring.touched();
+            let used = self.small.size() + self.main.touched();
             if let Some(buf) = &mut self.buf {
                 buf.use_huge_pages(used);
             }
         }
-    }
-
-    fn hold(&mut self, record: CachedRecord) -> u32 {
-        let number = self.large_free.pop().unwrap_or(self.large.len() as u32);
-        match self.large.get_mut(number as usize) {
-            Some(place) => *place = Some(record),
-            None => self.large.push(Some(record)),
-        }
-        number + 1
-    }
-
-    /// Lets go of the record that an entry holds elsewhere; gives its bytes.
-    fn release(&mut self, header: &Header) -> usize {
-        let Some(number) = header.elsewhere.checked_sub(1) else { return 0 };
-        let held = self.large.get_mut(number as usize).and_then(Option::take);
-        self.large_free.push(number);
-        held.map_or(0, |record| record.image().bytes().len())
-    }
-
-    /// Makes an entry dead. Its slot is to be emptied.
-    fn kill(&mut self, offset: usize) {
-        let Some(buf) = &mut self.buf else { return };
-        let header = Header::read(buf, offset);
-        Header { elsewhere: 0, ..header }.write(buf, offset);
-        let bytes = self.release(&header);
-        let is_small = offset < self.small.ring.size();
-        self.queue(if is_small { 0 } else { IN_MAIN }).elsewhere -= bytes;
     }
 
     /// Sees to a free slot.
@@ -388,9 +295,19 @@ impl Part {
         let count = (self.slots.len() / 4 * 5).max(self.slots.len() + SLOTS_MIN);
         let bytes = count * (size_of::<Slot>() + size_of::<u32>());
         if bytes > (self.capacity / SLOTS_SHARE).max(SLOTS_MIN * 12) {
-            // As many records as there may be: one has to go.
+            // As many records as there may be: one has to go, whatever room the rings have.
             let before = self.len;
-            while self.len == before && (self.leave_small() || self.leave_main()) {}
+            for round in 0.. {
+                let share = (self.small.used() + self.main.used()) * SMALL_PERCENT / 100;
+                let small_first = self.small.used() > share;
+                let went = match small_first && self.leave_small(false) {
+                    true => true,
+                    false => self.leave_main(round < ROUNDS_MAX) || self.leave_small(false),
+                };
+                if self.len < before || !went {
+                    break;
+                }
+            }
             return self.len < before;
         }
         let mut more = Vec::new();
@@ -436,17 +353,21 @@ impl Part {
     }
 
     /// Makes room in a ring; false when it can never hold as much.
-    fn make_room(&mut self, notes: u32, size: usize, elsewhere: usize) -> bool {
-        if !self.queue(notes).can_hold(size, elsewhere) {
-            return false;
-        }
-        while !self.queue(notes).has_room(size, elsewhere) {
-            let went = if notes & IN_MAIN == 0 { self.leave_small() } else { self.leave_main() };
+    fn make_room(&mut self, notes: u32, size: usize) -> bool {
+        let in_main = notes & IN_MAIN != 0;
+        let can_hold = if in_main { self.main.can_hold(size) } else { self.small.can_hold(size) };
+        for round in 0.. {
+            let ring = if in_main { &self.main } else { &self.small };
+            if !can_hold || ring.has_room(size) {
+                break;
+            }
+            let went =
+                if in_main { self.leave_main(round < ROUNDS_MAX) } else { self.leave_small(true) };
             if !went {
-                return false;
+                break;
             }
         }
-        true
+        can_hold && if in_main { &self.main } else { &self.small }.has_room(size)
     }
 
     /// The slot that points to an entry.
@@ -455,31 +376,27 @@ impl Part {
         found.map(|(slot, ..)| slot)
     }
 
-    /// Takes the oldest entry out of the small ring; false when there is none.
-    fn leave_small(&mut self) -> bool {
-        let popped = self.buf.as_deref().and_then(|buf| self.small.ring.pop(buf));
+    /// Takes the oldest entry out of the small ring; false when there is none. It goes on to the main ring if it was read, or if there is room
+    /// and `may_go_on`.
+    fn leave_small(&mut self, may_go_on: bool) -> bool {
+        let popped = self.buf.as_deref().and_then(|buf| self.small.pop(buf));
         let Some((offset, header)) = popped else { return false };
         let Some(slot) = self.slot_of(offset, &header) else { return true };
-        let held = header.elsewhere.checked_sub(1).and_then(|at| self.large.get(at as usize));
-        let held = held.and_then(Option::as_ref).map_or(0, |record| record.image().bytes().len());
-        self.small.elsewhere -= held;
         let was_read = self.slots[slot].tag() & READS > 0;
-        let goes_on = self.main.has_room(header.size(), held)
-            || was_read && self.make_room(IN_MAIN, header.size(), held);
+        let goes_on = may_go_on && self.main.has_room(header.size())
+            || was_read && self.make_room(IN_MAIN, header.size());
         // Others may have moved up meanwhile.
         let slot = self.slot_of(offset, &header);
         let (Some(slot), Some(buf)) = (slot, &mut self.buf) else { return true };
         if goes_on {
-            let to = self.main.ring.push(buf, header);
+            let to = self.main.push(buf, header);
             let start = offset + Header::SIZE;
             buf.copy_within(start..start + header.len as usize, to + Header::SIZE);
-            self.main.elsewhere += held;
             let slot = &mut self.slots[slot];
             slot.tag.store(tag_of(header.hash) | IN_MAIN, Ordering::Relaxed);
             slot.point_to(to);
             return true;
         }
-        self.release(&header);
         self.empty(slot);
         let marks = self.left.len();
         if let Some(place) = self.left.get_mut(home(tag_of(header.hash), marks)) {
@@ -488,17 +405,17 @@ impl Part {
         true
     }
 
-    /// Takes the oldest entry out of the main ring, or has it go round again; false when there is none.
-    fn leave_main(&mut self) -> bool {
-        let Some(buf) = &mut self.buf else { return false };
-        let Some((offset, header)) = self.main.ring.pop(buf) else { return false };
+    /// Takes the oldest entry out of the main ring, or has it go round again if it was read and `may_stay`; false when there is none.
+    fn leave_main(&mut self, may_stay: bool) -> bool {
+        let popped = self.buf.as_deref().and_then(|buf| self.main.pop(buf));
+        let Some((offset, header)) = popped else { return false };
         let Some(slot) = self.slot_of(offset, &header) else { return true };
         let Some(buf) = &mut self.buf else { return false };
         let tag = self.slots[slot].tag();
         // It may have to go to the ring's beginning, for which there is room only when more went out.
-        if tag & READS > 0 && self.main.has_room(header.size(), 0) {
-            // Where the ring is full it stays where it is: pushing writes the header only.
-            let to = self.main.ring.push(buf, header);
+        if may_stay && tag & READS > 0 && self.main.has_room(header.size()) {
+            // What goes in lies before what came out, or at the ring's beginning: the header does not touch the bytes.
+            let to = self.main.push(buf, header);
             let start = offset + Header::SIZE;
             buf.copy_within(start..start + header.len as usize, to + Header::SIZE);
             let slot = &mut self.slots[slot];
@@ -506,8 +423,6 @@ impl Part {
             slot.point_to(to);
             return true;
         }
-        let held = self.release(&header);
-        self.main.elsewhere -= held;
         self.empty(slot);
         true
     }
@@ -524,29 +439,17 @@ mod tests {
         fn check(&self) {
             let Some(buf) = self.buf.as_deref() else { return };
             let mut live = 0;
-            let mut held = 0;
-            for (queue, in_main) in [(&self.small, 0), (&self.main, IN_MAIN)] {
-                let mut elsewhere = 0;
-                for (offset, header) in queue.ring.entries(buf) {
-                    let Some(slot) = self.slot_of(offset, &header) else {
-                        assert_eq!(header.elsewhere, 0, "the dead hold nothing");
-                        continue;
-                    };
-                    live += 1;
-                    assert_eq!(self.slots[slot].tag() & IN_MAIN, in_main);
-                    if let Some(number) = header.elsewhere.checked_sub(1) {
-                        held += 1;
-                        let record = self.large[number as usize].as_ref().unwrap();
-                        elsewhere += record.image().bytes().len();
+            for (ring, in_main) in [(&self.small, 0), (&self.main, IN_MAIN)] {
+                for (offset, header) in ring.entries(buf) {
+                    if let Some(slot) = self.slot_of(offset, &header) {
+                        live += 1;
+                        assert_eq!(self.slots[slot].tag() & IN_MAIN, in_main);
                     }
                 }
-                assert_eq!(elsewhere, queue.elsewhere);
-                assert!(queue.used() <= queue.ring.size());
+                assert!(ring.used() <= ring.size());
             }
             assert_eq!(live, self.len);
             assert_eq!(self.slots.iter().filter(|slot| slot.entry != 0).count(), live);
-            assert_eq!(self.large.iter().flatten().count(), held);
-            assert_eq!(self.large.len(), held + self.large_free.len());
             assert!(self.bytes() <= self.capacity as u64 + 200);
         }
 
@@ -625,8 +528,6 @@ mod tests {
                         if let Some((at, held)) = model.get(&hash) {
                             let found = part.get(hash, *at);
                             prop_assert!(found.is_none_or(|found| found == held.image()));
-                            let found = part.get_owned(hash, *at);
-                            prop_assert!(found.is_none_or(|found| found == *held));
                         }
                         prop_assert!(part.get(hash, to).is_none());
                     }
@@ -644,8 +545,8 @@ mod tests {
                 part.keeps(spread(number), place(number), number, len);
             }
             for number in 0..900 {
-                let found = part.get(spread(number), place(number));
-                assert_eq!(found, Some(made(number, len).image()), "{number} of {len}");
+                let found = part.get(spread(number), place(number)).map(CachedRecord::of_image);
+                assert_eq!(found, Some(made(number, len)), "{number} of {len}");
             }
             part.check();
         }
@@ -653,23 +554,37 @@ mod tests {
 
     #[test]
     fn what_is_read_once_does_not_drive_out_what_is_read_often() {
-        let mut part = Part::new(100 * 170 * 8 / 7);
-        let mut read = |number: u64| {
-            let is_there = part.get(spread(number), place(number)).is_some();
-            if !is_there {
-                part.keeps(spread(number), place(number), number, 100);
+        // Of short records slots run out before the rings do.
+        for len in [4, 16, 32, 100, 2000] {
+            let mut part = Part::new(400 << 10);
+            let mut read = |number: u64| {
+                let is_there = part.get(spread(number), place(number)).is_some();
+                if !is_there {
+                    part.keeps(spread(number), place(number), number, len);
+                }
+                is_there
+            };
+            let hot = (100 << 10) / (len as u64 + 100);
+            for _ in 0..4 {
+                for number in 0..hot {
+                    read(number);
+                }
+            }
+            let mut missed = 0;
+            for round in 1..5 {
+                // Three times as much as there is room for.
+                let cold = 12 * hot;
+                for number in 0..cold {
+                    read(round * 1_000_000 + number);
+                }
+                missed += (0..hot).filter(|number| !read(*number)).count() as u64;
+                for number in 0..hot {
+                    read(number);
+                }
             }
             part.check();
-            is_there
-        };
-        let mut missed = 0;
-        for round in 0..200 {
-            missed += (0..50).filter(|number| !read(*number)).count();
-            for number in 0..40 {
-                read(1000 + round * 40 + number);
-            }
+            assert!(missed <= hot, "{missed} of {} with values of {len}", 4 * hot);
         }
-        assert!(missed <= 150, "{missed} of 10,000");
     }
 
     #[test]
@@ -683,6 +598,9 @@ mod tests {
         part.check();
         assert!(part.get(spread(0), place(500)).is_none());
         assert!((1..100).all(|number| part.get(spread(number), place(number)).is_some()));
+        // What only the main ring holds is kept when it is read again.
+        part.keeps(spread(777), place(502), 502, 20 << 10);
+        assert!(part.get(spread(777), place(502)).is_none());
         part.keeps(spread(777), place(502), 502, 20 << 10);
         assert!(part.get(spread(777), place(502)).is_some());
         part.check();
@@ -696,8 +614,8 @@ mod tests {
         }
         assert!(part.is_huge);
         for number in 0..20_000 {
-            let found = part.get(spread(number), place(number));
-            assert_eq!(found, Some(made(number, 100).image()));
+            let found = part.get(spread(number), place(number)).map(CachedRecord::of_image);
+            assert_eq!(found, Some(made(number, 100)));
         }
     }
 }

@@ -11,12 +11,12 @@ pub(super) struct Header {
     pub at: u64,
     /// Bytes behind the header.
     pub len: u32,
-    /// One more than the number of a record that is held elsewhere, and not here; 0 for none, [`FILLER`] for nothing at all.
-    pub elsewhere: u32,
+    pub kind: u32,
 }
 
-/// Nothing but the rest of the ring.
-const FILLER: u32 = u32::MAX;
+/// Kinds of entries: a record, and nothing but the rest of the ring.
+const RECORD: u32 = 0;
+const FILLER: u32 = 1;
 
 /// Where a ring of entries lies, and its ends. Sizes are multiples of 8.
 #[derive(Debug, Default)]
@@ -30,6 +30,10 @@ pub(super) struct Ring {
 
 impl Header {
     pub(super) const SIZE: usize = size_of::<Self>();
+
+    pub(super) fn new(hash: u64, at: u64, len: u32) -> Self {
+        Self { hash, at, len, kind: RECORD }
+    }
 
     /// The header at an offset.
     #[inline]
@@ -78,19 +82,29 @@ impl Ring {
     }
 
     /// Bytes that an entry of that size takes now: with the rest of the memory, if it does not fit there.
-    pub(super) fn needed(&self, size: usize) -> usize {
+    fn needed(&self, size: usize) -> usize {
         let rest = self.rest(self.head);
         if rest < size { rest + size } else { size }
     }
 
+    /// True when an entry of that size can go in.
+    pub(super) fn has_room(&self, size: usize) -> bool {
+        self.used() + self.needed(size) <= self.size
+    }
+
+    /// Whether it holds an entry of that size, and others beside it.
+    pub(super) fn can_hold(&self, size: usize) -> bool {
+        size <= self.size / 2
+    }
+
     /// Puts an entry in, for which there is room; gives its offset. Its bytes are to be written.
     pub(super) fn push(&mut self, buf: &mut [u8], header: Header) -> usize {
-        debug_assert!(self.used() + self.needed(header.size()) <= self.size);
+        debug_assert!(self.has_room(header.size()));
         let rest = self.rest(self.head);
         if rest < header.size() {
             if rest >= Header::SIZE {
                 let len = (rest - Header::SIZE) as u32;
-                let filler = Header { hash: 0, at: 0, len, elsewhere: FILLER };
+                let filler = Header { hash: 0, at: 0, len, kind: FILLER };
                 filler.write(buf, self.start + self.size - rest);
             }
             self.head += rest as u64;
@@ -112,7 +126,7 @@ impl Ring {
             let offset = self.start + self.size - rest;
             let header = Header::read(buf, offset);
             self.tail += header.size() as u64;
-            if header.elsewhere != FILLER {
+            if header.kind != FILLER {
                 return Some((offset, header));
             }
         }

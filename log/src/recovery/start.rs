@@ -91,7 +91,8 @@ impl Opening {
         )?;
         let spare_next =
             self.spares.iter().max().map_or(1, |last| last + 1).max(state.generation_last + 1);
-        Ok(Maintenance { manifest, state, spares: self.spares.clone(), spare_next, refused: None })
+        let spares = self.spares.clone();
+        Ok(Maintenance { manifest, state, spares, spare_next, refused: None, stays: None })
     }
 
     /// Removes what crashes left behind, and makes spares of segments that are no part of the log.
