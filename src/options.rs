@@ -221,8 +221,8 @@ impl Options {
         self
     }
 
-    /// Bytes of memory for values of cask tables that were read, over all shards; 0 for none. A value larger than 1.2 MiB, or than a third of a
-    /// shard's share where that is less than 4 MiB, is not kept. Default: 64 MiB.
+    /// Bytes of memory for values of cask tables that were read, over all shards; 0 for none. A value larger than 1.5 MiB, or than a third of a
+    /// shard's share where that is less than 4 MiB, is not kept; one of a tenth of that or more when it is read for the second time. Default: 64 MiB.
     #[must_use]
     pub fn value_cache(mut self, bytes: u64) -> Self {
         self.value_cache = bytes;

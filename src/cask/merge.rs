@@ -23,8 +23,6 @@ const SPACE_PERMILLE: u64 = 1400;
 const INPUTS_MAX: usize = 16;
 /// Data files smaller than a segment by this factor are merged when there are as many of them.
 const SMALL_FILES: usize = 8;
-/// Bytes of a segment that are listed before writers are served again.
-const SERVE_EVERY: usize = 1 << 20;
 /// Changes of the keydir under one holding of the shard lock.
 const MOVES_PER_HOLD: usize = 64;
 /// Changes ahead of one for which memory is asked for.
@@ -89,7 +87,6 @@ impl View for ShardView<'_> {
     fn pause(&self, bytes: u64) -> bool {
         let done = self.done.get() + bytes;
         self.done.set(done);
-        self.shard.serve();
         if let Some(rate) = self.shard.options.merge_rate
             && self.shard.options.background
         {
@@ -188,20 +185,12 @@ impl Shard {
         };
         let ident = self.cask_ident();
         let of_cask = |error| Error::of_cask(error, self.id());
-        let mut seen = 0;
         let (state, hint) = slotcask_cask::rebuild_hint(
             &ident,
             frames,
             DataOrigin::Sealed,
             self.hash_seed,
-            |record| {
-                seen += record.size();
-                if seen >= SERVE_EVERY {
-                    seen = 0;
-                    self.serve();
-                }
-                view.holds(record)
-            },
+            |record| view.holds(record),
         )
         .map_err(of_cask)?;
         if let Err(error) = slotcask_cask::write_hint(&self.env, &ident, &state, &hint) {

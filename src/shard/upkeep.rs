@@ -237,7 +237,12 @@ impl Shard {
             Err(error) if error.is_out_of_resources() => {}
             Err(error) => return Err(error),
         }
-        let mut between = || self.serve();
+        let mut between = || {
+            let _ = self.prepare();
+            if self.flush_is_due(false) {
+                self.log.flush_background();
+            }
+        };
         if upkeep.trim_due {
             match self.trim_log_held(&mut upkeep, &mut between) {
                 Ok(()) => upkeep.trim_due = false,
@@ -278,17 +283,6 @@ impl Shard {
         match self.log.poison_cause() {
             Some(cause) => Err(self.poisoned(&cause)),
             None => Ok(done),
-        }
-    }
-
-    /// What writers wait for, in the middle of longer work: segments, and flushes of what has queued up.
-    pub(crate) fn serve(&self) {
-        // Who needs the segment that could not be made gets the cause; what is done here may need the room.
-        if self.log.refusal().is_none() {
-            let _ = self.prepare();
-        }
-        if self.flush_is_due(false) {
-            self.log.flush_background();
         }
     }
 
