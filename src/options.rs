@@ -170,7 +170,7 @@ impl Options {
         self
     }
 
-    /// Asks the kernel for huge pages for slots, index and keydirs. Default: true.
+    /// Asks the kernel for huge pages for slots, index, keydirs and cached values. Default: true.
     #[must_use]
     pub fn huge_pages(mut self, yes: bool) -> Self {
         self.huge_pages = yes;

@@ -53,12 +53,12 @@ struct OneLine(RwLock<Part>);
 
 impl Cache {
     /// A cache of `capacity` bytes; none for 0. It has parts of 4 MiB or, from 1 GiB on, of a 256th; a record that takes more than a third of a part is not
-    /// kept.
+    /// kept. With `huge_pages` parts that are worth it ask for them.
     #[must_use]
-    pub fn new(capacity: u64) -> Self {
+    pub fn new(capacity: u64, huge_pages: bool) -> Self {
         let most = (capacity / PART_MIN).clamp(1, PARTS_MAX);
         let count = if capacity == 0 { 0 } else { 1 << most.ilog2() };
-        let part = |_| OneLine(RwLock::new(Part::new(capacity / count)));
+        let part = |_| OneLine(RwLock::new(Part::new(capacity / count, huge_pages)));
         Self { parts: (0..count).map(part).collect(), is_used: AtomicBool::new(false) }
     }
 

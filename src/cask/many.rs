@@ -34,8 +34,10 @@ impl CaskTable {
         places.sort_unstable_by_key(|(shard, at, number, _)| (*shard, *at, *number));
         let mut values = vec![None; keys.len()];
         for (_, _, number, route) in places {
-            let found = self.find(route, keys[number].as_ref())?;
-            values[number] = found.map(|found| found.record.value().to_vec());
+            let mut value = Vec::new();
+            if self.copy_to(route, keys[number].as_ref(), &mut value)? {
+                values[number] = Some(value);
+            }
         }
         Ok(values)
     }

@@ -20,7 +20,6 @@ pub use options::{CaskOptions, Compression};
 pub use shared::CaskTable;
 
 pub(crate) use batch::CaskOperation;
-pub(crate) use read::Lent;
 pub(crate) use recover::{CaskRedo, apply, forget};
 pub(crate) use shared::{CaskRoute, CaskShared};
 pub(crate) use shelf::Shelf;

@@ -15,7 +15,7 @@ thread_local! {
 }
 
 /// Where a value is that was found.
-pub(crate) enum Lent {
+enum Lent {
     /// In the buffer that was given.
     Copied,
     /// In a record that was read.
@@ -43,7 +43,7 @@ impl CaskTable {
         Ok(self.copy_to(self.route(key), key, &mut value)?.then_some(value))
     }
 
-    /// Lends the value of `key` to `f`: no allocation for each.
+    /// Lends the value of `key` to `f`: no allocation where it is cached.
     ///
     /// # Errors
     /// As [`CaskTable::get`].
@@ -139,37 +139,37 @@ impl CaskTable {
         Ok(true)
     }
 
-    /// The value of `key`, in `value` or in a record that is shared. As [`CaskTable::find`], with less to do where the record is cached.
+    /// The value of `key`, in `value` or in the record that was read. As [`CaskTable::find`], with less to do where the record is cached.
     fn lend(&self, route: CaskRoute, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Lent>> {
         crate::store::refuse_in_update()?;
         let cache_key = CacheKey::new(self.shared.id, route.hash);
         self.store.shelves[route.shard].cache.prefetch(cache_key);
         let Some(at) = self.keydir(route.shard).get(route.hash) else { return Ok(None) };
-        if let Some(lent) = self.lend_cached(route, key, at, value)? {
-            return Ok(lent);
+        if let Some(is_visible) = self.copy_cached(route, key, at, value)? {
+            return Ok(is_visible.then_some(Lent::Copied));
         }
         Ok(self.find(route, key)?.map(|found| Lent::Record(found.record)))
     }
 
-    /// As [`CaskTable::lend`], for a key whose record stands or stood at `at`, if that is cached.
+    /// Copies the value of `key`, whose record stands or stood at `at`, if that is cached; false when it has vanished.
     #[inline]
-    pub(crate) fn lend_cached(
+    pub(crate) fn copy_cached(
         &self,
         route: CaskRoute,
         key: &[u8],
         at: Location,
         value: &mut Vec<u8>,
-    ) -> Result<Option<Option<Lent>>> {
+    ) -> Result<Option<bool>> {
         let cache_key = CacheKey::new(self.shared.id, route.hash);
-        let lent = self.store.shelves[route.shard].cache.get_with(cache_key, at, |record| {
-            if !self.is_visible(route, key, at, record)? {
-                return Ok(None);
+        let copied = self.store.shelves[route.shard].cache.get_with(cache_key, at, |record| {
+            let is_visible = self.is_visible(route, key, at, record)?;
+            if is_visible {
+                value.clear();
+                value.extend_from_slice(record.value());
             }
-            value.clear();
-            value.extend_from_slice(record.value());
-            Ok(Some(Lent::Copied))
+            Ok(is_visible)
         });
-        lent.transpose()
+        copied.transpose()
     }
 
     /// The live record of `key`. Takes no shard lock while it reads the disk, but for a moment where the record may not be

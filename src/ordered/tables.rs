@@ -1,6 +1,6 @@
 //! What scans ask of the two kinds of tables.
 
-use crate::cask::{CaskRoute, CaskTable, Lent};
+use crate::cask::{CaskRoute, CaskTable};
 use crate::error::{Error, Result};
 use crate::ordered::cursor::{Hit, Source};
 use crate::table::Table;
@@ -132,18 +132,10 @@ impl sealed::Sealed for CaskTable {
         let route = CaskRoute { shard: hit.shard, hash };
         if let Some(at) = at
             && self.keydir(hit.shard).get(hash) == Some(at)
-            && let Some(lent) = self.lend_cached(route, hit.key, at, value)?
+            // Where that one has vanished the key may have another by now.
+            && self.copy_cached(route, hit.key, at, value)? == Some(true)
         {
-            match lent {
-                Some(Lent::Copied) => return Ok(true),
-                Some(Lent::Record(record)) => {
-                    value.clear();
-                    value.extend_from_slice(record.value());
-                    return Ok(true);
-                }
-                // That one has vanished; the key may have another by now.
-                None => {}
-            }
+            return Ok(true);
         }
         self.copy_to(route, hit.key, value)
     }

@@ -245,7 +245,7 @@ pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<Ope
         seed: ident.record_seed(),
         dir: ident.dir,
         files,
-        cache: Cache::new(context.value_cache),
+        cache: Cache::new(context.value_cache, context.huge_pages),
     });
     Ok(OpenedShard {
         log,

@@ -46,7 +46,8 @@ pub(super) struct Part {
     capacity: usize,
     /// None until something is kept.
     buf: Option<PageBuf>,
-    is_huge: bool,
+    /// Takes huge pages when it is worth it; false once it did.
+    may_be_huge: bool,
     slots: Vec<Slot>,
     len: usize,
     small: Ring,
@@ -112,10 +113,10 @@ impl Image<'_> {
 }
 
 impl Part {
-    pub(super) fn new(capacity: u64) -> Self {
+    pub(super) fn new(capacity: u64, huge_pages: bool) -> Self {
         // Offsets count 8 bytes in 32 bits.
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX).min(16 << 30);
-        Self { capacity, ..Self::default() }
+        Self { capacity, may_be_huge: huge_pages, ..Self::default() }
     }
 
     /// Bytes in use.
@@ -262,9 +263,10 @@ impl Part {
         self.buf.is_some()
     }
 
+    /// Puts a record in for which there is a slot, if a ring can hold it.
     fn admit(&mut self, hash: u64, at: Location, image: Image<'_>, notes: u32) {
         let size = size_of_entry(image.len());
-        if !self.make_slot() || !self.make_room(notes, size) {
+        if !self.make_room(notes, size) {
             return;
         }
         let header = Header::new(hash, at.bits(), image.len() as u32);
@@ -278,8 +280,8 @@ impl Part {
         self.place(slot);
         self.len += 1;
         let touched = self.small.touched() + self.main.touched();
-        if !self.is_huge && touched >= HUGE_FROM {
-            self.is_huge = true;
+        if self.may_be_huge && touched >= HUGE_FROM {
+            self.may_be_huge = false;
             let used = self.small.size() + self.main.touched();
             if let Some(buf) = &mut self.buf {
                 buf.use_huge_pages(used);
@@ -498,7 +500,7 @@ mod tests {
                 0..800,
             ),
         ) {
-            let mut part = Part::new(capacity);
+            let mut part = Part::new(capacity, true);
             let mut model = BTreeMap::new();
             for (number, (kind, key, crowd, len)) in steps.into_iter().enumerate() {
                 // Spread, crowded at the end so that slots go round, and alike in all that a slot keeps.
@@ -540,7 +542,7 @@ mod tests {
     #[test]
     fn what_fits_stays() {
         for len in [100, 3000, 6000] {
-            let mut part = Part::new(1000 * (len as u64 + 100) * 8 / 7);
+            let mut part = Part::new(1000 * (len as u64 + 100) * 8 / 7, true);
             for number in 0..900 {
                 part.keeps(spread(number), place(number), number, len);
             }
@@ -556,7 +558,7 @@ mod tests {
     fn what_is_read_once_does_not_drive_out_what_is_read_often() {
         // Of short records slots run out before the rings do.
         for len in [4, 16, 32, 100, 2000] {
-            let mut part = Part::new(400 << 10);
+            let mut part = Part::new(400 << 10, true);
             let mut read = |number: u64| {
                 let is_there = part.get(spread(number), place(number)).is_some();
                 if !is_there {
@@ -589,7 +591,7 @@ mod tests {
 
     #[test]
     fn a_record_that_no_ring_holds_drives_nothing_out() {
-        let mut part = Part::new(64 << 10);
+        let mut part = Part::new(64 << 10, true);
         for number in 0..100 {
             part.keeps(spread(number), place(number), number, 100);
         }
@@ -608,11 +610,11 @@ mod tests {
 
     #[test]
     fn pages_become_huge_under_what_is_kept() {
-        let mut part = Part::new(8 << 20);
+        let mut part = Part::new(8 << 20, true);
         for number in 0..20_000 {
             part.keeps(spread(number), place(number), number, 100);
         }
-        assert!(part.is_huge);
+        assert!(!part.may_be_huge);
         for number in 0..20_000 {
             let found = part.get(spread(number), place(number)).map(CachedRecord::of_image);
             assert_eq!(found, Some(made(number, 100)));
