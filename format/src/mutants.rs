@@ -26,6 +26,8 @@ pub const CORE: &[(&str, &str)] = &[
     ("tail_forgets_manifest", "the durable sequence that the manifest names proves nothing"),
     ("recycle_too_early", "segments leave the log before the checkpoint record is durable"),
     ("recycle_newest_checkpoint", "the log keeps nothing for the checkpoint before the last"),
+    ("floor_at_commit", "a checkpoint takes out segments that it did not tell of"),
+    ("leave_with_idle_flush", "segments leave the log before their last flush is written"),
     ("redo_from_too_late", "recovery redoes from one record too late"),
     ("checkpoint_without_log", "a page is written before its log is durable"),
     ("checkpoint_without_page_sync", "the slot file is not synced before the checkpoint record"),

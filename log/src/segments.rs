@@ -292,7 +292,8 @@ impl<S> ShardLog<S> {
             let floor = guard.locked.writer.floor_for(keep_from(&state));
             // A segment that began since the checkpoint's redo point was taken may begin there as well; what lies before it was not
             // told to leave.
-            maintenance.stays.take().map_or(floor, |stays| stays.min(floor))
+            let told = maintenance.stays.take().filter(|_| !mutants::active("floor_at_commit"));
+            told.map_or(floor, |told| told.min(floor))
         };
         let gone: Vec<u64> =
             state.segments.iter().copied().filter(|generation| *generation < floor).collect();
@@ -321,18 +322,52 @@ impl<S> ShardLog<S> {
     }
 
     /// The segments that the next checkpoint will take out of the log, oldest first, with the offset where their last flush ends. It takes
-    /// out no others, whatever is written until it is committed.
-    #[must_use]
-    pub fn leaving(&self) -> Vec<(u64, u64)> {
-        let mut maintenance = self.maintenance.lock();
-        let mut state = maintenance.state.clone();
-        state.redo_sequence_before = state.redo_sequence;
-        let guard = self.lock();
-        let writer = &guard.locked.writer;
-        let (floor, first) = writer.floor_for(keep_from(&state));
-        maintenance.stays = Some((floor, first));
-        let before = state.segments.iter().filter(|generation| **generation < floor);
-        before.filter_map(|generation| Some((*generation, *writer.ends.get(generation)?))).collect()
+    /// out no others, whatever is written until it is committed. All their flushes are on disk.
+    ///
+    /// # Errors
+    /// [`LogError::Poisoned`].
+    pub fn leaving(&self) -> Result<Vec<(u64, u64)>> {
+        let leaving: Vec<(u64, u64)> = {
+            let mut maintenance = self.maintenance.lock();
+            let mut state = maintenance.state.clone();
+            state.redo_sequence_before = state.redo_sequence;
+            let guard = self.lock();
+            let writer = &guard.locked.writer;
+            let (floor, first) = writer.floor_for(keep_from(&state));
+            maintenance.stays = Some((floor, first));
+            let before = state.segments.iter().filter(|generation| **generation < floor);
+            before
+                .filter_map(|generation| Some((*generation, *writer.ends.get(generation)?)))
+                .collect()
+        };
+        // Their records are durable. A flush without records, which nobody waits for, may still stand in the queue.
+        if let Some((generation, end)) = leaving.last()
+            && !mutants::active("leave_with_idle_flush")
+        {
+            self.flush_through(*generation, *end)?;
+        }
+        Ok(leaving)
+    }
+
+    /// Flushes until everything below `end` of a segment is on disk.
+    fn flush_through(&self, generation: u64, end: u64) -> Result<()> {
+        while !self.files.is_flushed(generation, end - 1) {
+            if let Some(cause) = self.poison_cause() {
+                return Err(LogError::Poisoned { cause });
+            }
+            let mut empty = false;
+            let led = self.commit.try_lead(|| {
+                empty = !self.has_unflushed();
+                self.flush_once();
+            });
+            match led {
+                true if empty => break,
+                true => {}
+                // Whoever flushes takes the oldest flush first, and ends soon.
+                false => std::thread::yield_now(),
+            }
+        }
+        Ok(())
     }
 
     /// A generation for a file that is none of the log's segments; never given twice.

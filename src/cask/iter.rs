@@ -59,7 +59,7 @@ impl CaskIter {
         crate::store::refuse_in_update()?;
         while self.shard < self.table.shared.keydirs.len() {
             if !self.loaded {
-                self.load();
+                self.load()?;
             }
             while let Some((at, stored)) = self.places.pop() {
                 if let Some(record) = self.record(at, stored)? {
@@ -72,11 +72,12 @@ impl CaskIter {
         Ok(None)
     }
 
-    fn load(&mut self) {
+    fn load(&mut self) -> Result<()> {
         self.loaded = true;
         self.window = None;
         let shelf = &self.table.store.shelves[self.shard];
-        let Some(keydir) = &self.table.shared.keydirs[self.shard] else { return };
+        let Some(keydir) = &self.table.shared.keydirs[self.shard] else { return Ok(()) };
+        let mut absent_before = Vec::new();
         loop {
             let generations = shelf.files.generations();
             self.files = generations
@@ -84,12 +85,22 @@ impl CaskIter {
                 .filter_map(|generation| Some((generation, shelf.files.get(generation)?)))
                 .collect();
             self.places = keydir.places();
-            // A record that moved between the two looks may be in a file that was not there at the first.
-            if self.places.iter().all(|(at, _)| self.files.contains_key(&at.generation())) {
+            // A record that moved between the two looks may be in a file that was not there at the first. It is there at the next: files
+            // come before a key points to them, and go after.
+            let places = self.places.iter().map(|(at, _)| *at);
+            let absent: Vec<_> =
+                places.filter(|at| !self.files.contains_key(&at.generation())).collect();
+            if let Some(at) = absent.iter().find(|at| absent_before.contains(*at)) {
+                self.places.clear();
+                return Err(shelf.absent(*at));
+            }
+            if absent.is_empty() {
                 break;
             }
+            absent_before = absent;
         }
         self.places.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(())
     }
 
     /// The record whose key stood at `at` when the places were listed, as it is now; None when its key is gone.

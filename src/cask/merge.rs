@@ -133,7 +133,9 @@ impl Shard {
     pub(crate) fn leave_log(&self) -> Result<Leaving> {
         let mut leaving = Leaving::default();
         let mut inputs = Vec::new();
-        for (generation, end) in self.log.leaving() {
+        for (generation, end) in
+            self.log.leaving().map_err(|error| Error::of_log(error, self.id()))?
+        {
             let Some(file) = self.log.files().get(generation) else { continue };
             let used = self.lock().state_ref().usage.of(generation);
             let drops = mutants::active("evacuation_drops_tombstones") && used.live_records == 0;

@@ -1,7 +1,7 @@
 //! Reads of cask tables.
 
 use crate::cask::shared::{CaskRoute, CaskTable};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use slotcask_cask::{CacheKey, CachedRecord, KeyHash, Location, RecordImage};
 use slotcask_format::mutants;
 use std::cell::Cell;
@@ -190,11 +190,7 @@ impl CaskTable {
             // The keydir is told of the new place of a record before the old file goes.
             at = keydir.get(route.hash);
             if at == Some(place) && shelf.files.get(place.generation()).is_none() {
-                return Err(Error::corrupt(
-                    &shelf.path(place),
-                    place.offset(),
-                    "the file is not there".to_owned(),
-                ));
+                return Err(shelf.absent(place));
             }
         }
         Ok(None)

@@ -89,6 +89,12 @@ impl Shelf {
         Error::corrupt(&self.path(at), at.offset(), reason)
     }
 
+    /// A record whose file went although its key still points there.
+    #[cold]
+    pub(crate) fn absent(&self, at: Location) -> Error {
+        Error::corrupt(&self.path(at), at.offset(), "the file is not there".to_owned())
+    }
+
     pub(crate) fn path(&self, at: Location) -> PathBuf {
         self.dir.join(ShardFile::Segment(at.generation()).name())
     }

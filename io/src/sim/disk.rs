@@ -12,12 +12,39 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A simulated disk; see [`crate::sim`]. Cloning gives another handle of the same disk, [`Self::fork`] another disk.
 /// Thread-safe; deterministic when used by one thread at a time.
 #[derive(Clone)]
 pub struct SimDisk {
-    shared: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
+}
+
+/// What all handles of a disk share.
+struct Shared {
+    state: Mutex<State>,
+    /// How many calls there were.
+    calls: AtomicU64,
+    /// The call before which `pause` runs; `NO_CALL` without one.
+    pause_at: AtomicU64,
+    pause: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+const NO_CALL: u64 = u64::MAX;
+
+impl Shared {
+    /// A call of the disk begins.
+    fn enter(&self) -> MutexGuard<'_, State> {
+        if self.calls.fetch_add(1, Ordering::Relaxed) == self.pause_at.load(Ordering::Relaxed) {
+            // Taken out before it runs: it may call the disk itself.
+            let pause = self.pause.lock().take();
+            if let Some(pause) = pause {
+                pause();
+            }
+        }
+        self.state.lock()
+    }
 }
 
 impl fmt::Debug for SimDisk {
@@ -42,11 +69,18 @@ impl SimDisk {
     }
 
     pub(super) fn of_state(state: State) -> Self {
-        Self { shared: Arc::new(Mutex::new(state)) }
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                calls: AtomicU64::new(0),
+                pause_at: AtomicU64::new(NO_CALL),
+                pause: Mutex::new(None),
+            }),
+        }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.lock()
+        self.shared.state.lock()
     }
 
     /// An independent copy with the same pending state, faults and counters, without handles and locks. Content is
@@ -106,6 +140,25 @@ impl SimDisk {
         self.state().set_watcher(None);
     }
 
+    /// How many calls of every kind there were on this handle and its clones; a fork begins at none.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.shared.calls.load(Ordering::Relaxed)
+    }
+
+    /// Runs `pause` once, right before call number `call` of [`Self::calls`], in the thread that makes it: what another thread does in
+    /// the middle of an operation. The disk is free meanwhile, locks of the caller are not. It replaces an earlier one.
+    pub fn pause_at(&self, call: u64, pause: impl FnOnce() + Send + 'static) {
+        *self.shared.pause.lock() = Some(Box::new(pause));
+        self.shared.pause_at.store(call, Ordering::Relaxed);
+    }
+
+    /// Takes back what [`Self::pause_at`] asked for; false when it has run.
+    pub fn unpause(&self) -> bool {
+        self.shared.pause_at.store(NO_CALL, Ordering::Relaxed);
+        self.shared.pause.lock().take().is_some()
+    }
+
     /// One line for every event so far; empty unless [`SimOptions::trace`].
     #[must_use]
     pub fn trace(&self) -> Vec<String> {
@@ -142,7 +195,7 @@ impl SimDisk {
         mut call: impl FnMut(&mut State, &Arc<str>) -> io::Result<T>,
     ) -> Result<T> {
         let normal = normal(path);
-        uninterrupted(|| call(&mut self.state(), &normal))
+        uninterrupted(|| call(&mut self.shared.enter(), &normal))
             .map_err(|error| IoError::from_os(op, path, &error))
     }
 }
@@ -258,7 +311,7 @@ impl Disk for SimDisk {
 
 /// A held lock.
 struct SimLock {
-    shared: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
     path: Arc<str>,
 }
 
@@ -272,13 +325,13 @@ impl FileLock for SimLock {}
 
 impl Drop for SimLock {
     fn drop(&mut self) {
-        self.shared.lock().locks.remove(&self.path);
+        self.shared.state.lock().locks.remove(&self.path);
     }
 }
 
 /// An open file of a simulated disk.
 struct SimRaw {
-    shared: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
     file: FileId,
     path: Arc<str>,
     writable: bool,
@@ -292,7 +345,7 @@ impl fmt::Debug for SimRaw {
 
 impl Drop for SimRaw {
     fn drop(&mut self) {
-        self.shared.lock().release(self.file);
+        self.shared.state.lock().release(self.file);
     }
 }
 
@@ -305,7 +358,7 @@ impl SimRaw {
 impl RawFile for SimRaw {
     fn pread(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         assert!(offset.is_multiple_of(BLOCK as u64), "a direct read of pieces of blocks");
-        let mut state = self.shared.lock();
+        let mut state = self.shared.enter();
         let verdict = state.begin(OpKind::Read, &self.path, [0, 0, 0])?;
         let len = match verdict {
             Verdict::Go => buf.len(),
@@ -318,22 +371,22 @@ impl RawFile for SimRaw {
 
     fn pwrite(&self, offset: u64, data: &[u8]) -> io::Result<usize> {
         self.check_writable()?;
-        self.shared.lock().write(self.file, &self.path, offset, data)
+        self.shared.enter().write(self.file, &self.path, offset, data)
     }
 
     fn fdatasync(&self) -> io::Result<()> {
-        self.shared.lock().sync(self.file, &self.path)
+        self.shared.enter().sync(self.file, &self.path)
     }
 
     fn len(&self) -> io::Result<u64> {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.enter();
         state.begin_whole(OpKind::Size, &self.path, 0)?;
         Ok(state.slot(self.file).state.live.len())
     }
 
     fn allocate(&self, size: u64) -> io::Result<()> {
         self.check_writable()?;
-        self.shared.lock().allocate(self.file, &self.path, size)
+        self.shared.enter().allocate(self.file, &self.path, size)
     }
 
     fn is_direct(&self) -> bool {

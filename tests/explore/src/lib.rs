@@ -8,6 +8,7 @@ pub mod contents;
 pub mod crash;
 pub mod cuts;
 pub mod damage;
+pub mod interleave;
 pub mod io_error;
 pub mod kill;
 pub mod killed;

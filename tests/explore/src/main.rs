@@ -7,7 +7,8 @@ use serde_json::json;
 use slotcask_explore::crash::{self, Budget, Tally};
 use slotcask_explore::cuts::replay;
 use slotcask_explore::{
-    catalogue, damage, io_error, kill, killed, lengths, manifest, mutants, race, resurrect,
+    catalogue, damage, interleave, io_error, kill, killed, lengths, manifest, mutants, race,
+    resurrect,
 };
 use slotcask_io::sim::Profile;
 use std::io::IsTerminal;
@@ -167,6 +168,21 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// One operation in the middle of another, at every call of the disk, with real threads.
+    Interleave {
+        /// Places at least.
+        #[arg(long, default_value_t = 20_000)]
+        places: u64,
+        /// First pair; the first few are chosen, the others random.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Threads.
+        #[arg(long, default_value_t = 2)]
+        threads: u64,
+        /// Replays PAIR:PLACE as a violation names it.
+        #[arg(long, value_parser = pair_of)]
+        reproduce: Option<(u64, u64)>,
+    },
     /// Planted bugs; needs a build with RUSTFLAGS="--cfg slotcask_mutants".
     Mutants {
         /// Takes every Nth.
@@ -179,6 +195,12 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
+}
+
+fn pair_of(text: &str) -> Result<(u64, u64), String> {
+    let (pair, place) = text.split_once(':').ok_or("PAIR:PLACE is asked for, such as 12:34")?;
+    let number = |text: &str| text.parse().map_err(|error| format!("{text}: {error}"));
+    Ok((number(pair)?, number(place)?))
 }
 
 fn main() -> ExitCode {
@@ -270,6 +292,35 @@ fn main() -> ExitCode {
         Command::Race { writes, seed } => {
             let (merges, violation) = race::run(writes, seed);
             (json!({"merges": merges, "writes": writes}), violation.into_iter().collect())
+        }
+        Command::Interleave { places, seed, threads, reproduce } => {
+            let tallies = match reproduce {
+                Some((pair, place)) => vec![interleave::run(pair, 1, 1, Some(place))],
+                None => std::thread::scope(|scope| {
+                    let threads = threads.max(1);
+                    let part = |part| {
+                        scope.spawn(move || {
+                            interleave::run(seed + part, threads, places.div_ceil(threads), None)
+                        })
+                    };
+                    let parts: Vec<_> = (0..threads).map(part).collect();
+                    let join = |part: std::thread::ScopedJoinHandle<'_, _>| part.join();
+                    parts
+                        .into_iter()
+                        .map(|part| join(part).expect("a violation is no panic"))
+                        .collect()
+                }),
+            };
+            let sum = |count: fn(&interleave::Tally) -> u64| tallies.iter().map(count).sum::<u64>();
+            (
+                json!({
+                    "pairs": sum(|tally| tally.trials),
+                    "places": sum(|tally| tally.places),
+                    "had to wait": sum(|tally| tally.waited),
+                    "openings judged": sum(|tally| tally.judged),
+                }),
+                tallies.iter().filter_map(|tally| tally.violation.clone()).collect(),
+            )
         }
         Command::Mutants { every, only, seconds } => {
             if !mutants::pick(None) {

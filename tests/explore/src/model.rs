@@ -76,6 +76,12 @@ impl Model {
         history.durable = history.states.len() - 1;
     }
 
+    /// The first `states` states were acknowledged as durable, as [`Self::position`] counts them.
+    pub fn acknowledge_first(&self, states: usize) {
+        let mut history = self.history();
+        history.durable = history.durable.max(states - 1);
+    }
+
     /// A recovery found `found`: that is durable now, and what was accepted after it never was.
     pub fn recovered(&mut self, found: &State) {
         let mut history = self.history();
@@ -104,7 +110,7 @@ impl Model {
         self.history().contradiction.get_or_insert(what);
     }
 
-    /// Numbers that tell this model from others of the same life.
+    /// Which state is durable, and how many there are: numbers that tell this model from others of the same life.
     #[must_use]
     pub fn position(&self) -> (usize, usize) {
         let history = self.history();

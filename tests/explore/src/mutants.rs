@@ -1,7 +1,7 @@
 //! Planted bugs: each has to be caught by the ordinary exploration.
 
 use crate::crash::{self, Budget};
-use crate::{catalogue, damage, io_error, killed, lengths, manifest, race, resurrect};
+use crate::{catalogue, damage, interleave, io_error, killed, lengths, manifest, race, resurrect};
 use slotcask_format::mutants::all;
 use slotcask_io::sim::Profile;
 use std::time::{Duration, Instant};
@@ -54,14 +54,16 @@ pub enum Part {
     Manifest,
     /// A writer beside merges.
     Race,
+    /// One operation in the middle of another.
+    Interleave,
 }
 
 use Part::{
-    Bitflip, Catalogue, Crash, CrashCask, CrashProtected, Ends, EndsCask, IoError, IoErrorCask,
-    Killed, KilledCask, Lengths, Manifest, Misplace, Race, Resurrect,
+    Bitflip, Catalogue, Crash, CrashCask, CrashProtected, Ends, EndsCask, Interleave, IoError,
+    IoErrorCask, Killed, KilledCask, Lengths, Manifest, Misplace, Race, Resurrect,
 };
 
-const PARTS: [Part; 16] = [
+const PARTS: [Part; 17] = [
     Ends,
     EndsCask,
     Lengths,
@@ -78,6 +80,7 @@ const PARTS: [Part; 16] = [
     CrashProtected,
     Manifest,
     Race,
+    Interleave,
 ];
 
 impl Part {
@@ -99,6 +102,7 @@ impl Part {
             IoErrorCask => "io-error --component cask",
             Manifest => "manifest",
             Race => "race",
+            Interleave => "interleave",
         }
     }
 }
@@ -126,7 +130,7 @@ pub fn catcher(name: &str) -> Part {
         | "spend_the_reserve" => IoError,
         "skip_double_write" | "trust_found_pages" => CrashProtected,
         "forget_ddl_on_shard" => Catalogue,
-        "relocate_blindly" => Race,
+        "relocate_blindly" | "floor_at_commit" | "leave_with_idle_flush" => Interleave,
         "believe_compressed_length" => Lengths,
         "drop_tombstone_early"
         | "hint_omits_range_deletes"
@@ -247,6 +251,7 @@ fn hunt(part: Part, seconds: u64) -> Option<String> {
         CrashCask => crash(Profile::Sector512, false, true),
         CrashProtected => crash(Profile::Block4k, true, false),
         Manifest => manifest::run(30, 4, 13).violation,
+        Interleave => interleave::run(0, 1, 400, None).violation,
         Race => (1..=8).find_map(|seed| race::run(20_000, seed).1),
     }
 }
