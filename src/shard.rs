@@ -42,6 +42,9 @@ pub(crate) struct ShardState {
     pub epoch_open: bool,
     /// The store is being closed: what is appended now would stand behind the mark of a clean end.
     pub closed: bool,
+    /// The table whose clear or drop was logged on some shards only, or 0: the next opening completes that behind whatever stands in the
+    /// log, so that nothing may be written to it.
+    pub interrupted: u32,
     /// Inserts since somebody looked whether a table has to grow.
     pub inserts: u32,
     pub counters: Counters,

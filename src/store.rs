@@ -69,6 +69,8 @@ pub(crate) struct StoreInner {
     pub workers: Mutex<Vec<Worker>>,
     pub file_lock: Mutex<Option<Box<dyn FileLock>>>,
     pub closed: AtomicBool,
+    /// Held while the store is being closed: whether that succeeded.
+    pub closed_well: Mutex<bool>,
     pub options: Options,
 }
 
@@ -216,7 +218,7 @@ impl Store {
         self.inner.check_writable("checkpoint")?;
         for shard in &self.inner.shards {
             let mut upkeep = shard.upkeep.lock();
-            self.inner.check_open()?;
+            shard.check_open()?;
             shard
                 .checkpoint(&mut upkeep, &mut || {})
                 .map_err(|error| error.refusing("a checkpoint"))?;
@@ -233,7 +235,7 @@ impl Store {
         let mut done = false;
         for shard in &self.inner.shards {
             let _upkeep = shard.upkeep.lock();
-            self.inner.check_open()?;
+            shard.check_open()?;
             done |= shard.merge_all().map_err(|error| error.refusing("a merge"))?;
         }
         Ok(done)
@@ -292,10 +294,10 @@ impl Store {
     }
 
     /// Flushes, checkpoints, marks the store as cleanly closed and releases its lock. Every later call answers
-    /// [`Error::Closed`]. Done by dropping the last handle too, where an error can only be logged.
+    /// [`Error::Closed`]. Done by dropping the last handle too, where an error can only be logged. A second call waits for the first.
     ///
     /// # Errors
-    /// The first failure; then the next opening recovers.
+    /// The first failure; then the next opening recovers, and a second call answers [`Error::Closed`].
     pub fn close(&self) -> Result<()> {
         refuse_in_update()?;
         self.inner.close()
@@ -350,8 +352,10 @@ impl StoreInner {
     }
 
     fn close(&self) -> Result<()> {
+        // Who comes second waits, and hears whether all is well.
+        let mut closed_well = self.closed_well.lock();
         if self.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
+            return if *closed_well { Ok(()) } else { Err(Error::Closed) };
         }
         // Changes of the catalogue and the beginning of an epoch that are under way come to their end first; writers that
         // looked at `closed` before it was set find it again under the shard lock.
@@ -376,13 +380,17 @@ impl StoreInner {
             }
         }
         *self.file_lock.lock() = None;
+        *closed_well = first.is_ok();
         first
     }
 }
 
 impl Drop for StoreInner {
     fn drop(&mut self) {
-        if let Err(error) = self.close() {
+        // A failure of an earlier call was answered there.
+        if let Err(error) = self.close()
+            && !matches!(error, Error::Closed)
+        {
             tracing::error!(%error, "a store could not be closed cleanly; the next opening recovers it");
         }
     }

@@ -122,7 +122,10 @@ impl Table {
 
     #[cold]
     pub(crate) fn dropped(&self) -> Error {
-        Error::TableDropped { table: self.name().to_owned() }
+        match self.shared.interrupted.get() {
+            Some(cause) => Error::CatalogueInterrupted { cause: cause.clone() },
+            None => Error::TableDropped { table: self.name().to_owned() },
+        }
     }
 
     /// The value of `key`.

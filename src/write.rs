@@ -382,7 +382,7 @@ impl Table {
             });
         }
         match state.tables.get_mut(self.shared.id as usize) {
-            Some(Some(table)) => Ok(table),
+            Some(Some(table)) if state.interrupted != self.shared.id => Ok(table),
             _ => Err(Obstacle::Error(self.dropped())),
         }
     }

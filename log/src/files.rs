@@ -48,8 +48,16 @@ impl Files {
         self.by_generation.write().insert(generation, Entry { file, sequences });
     }
 
+    /// The same file, read in another way from now on. What it can hold stays as it is: records that count no more, of tables that were
+    /// cleared, are asked for by those who found them before.
+    pub fn replace(&self, generation: u64, file: Arc<dyn File>) {
+        if let Some(entry) = self.by_generation.write().get_mut(&generation) {
+            entry.file = file;
+        }
+    }
+
     /// Says which sequences a file holds.
-    pub fn set_sequences(&self, generation: u64, sequences: RangeInclusive<u64>) {
+    pub(crate) fn set_sequences(&self, generation: u64, sequences: RangeInclusive<u64>) {
         if let Some(entry) = self.by_generation.write().get_mut(&generation) {
             entry.sequences = sequences;
         }

@@ -236,13 +236,11 @@ impl Shard {
     pub(crate) fn left_log(&self, leaving: &Leaving) {
         self.take_over(&leaving.merged);
         for file in leaving.data.iter().filter(|file| file.origin == DataOrigin::Sealed) {
-            let sequences = file.sequence_min..=file.sequence_max;
-            self.log.files().set_sequences(file.generation, sequences.clone());
             if !self.options.map_data {
                 continue;
             }
             match slotcask_cask::open_data(&self.env, &self.cask_ident(), file) {
-                Ok(mapped) => self.log.files().insert(file.generation, mapped, sequences),
+                Ok(mapped) => self.log.files().replace(file.generation, mapped),
                 Err(error) => tracing::warn!(%error, "a data file is read as before, not mapped"),
             }
         }

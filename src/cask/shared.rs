@@ -10,8 +10,8 @@ use slotcask_cask::{CacheKey, KeyHash, Keydir};
 use slotcask_format::record::record_size;
 use slotcask_format::schema::{Placement, TableSchema};
 use slotcask_log::Guard;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What all handles of a table share.
@@ -21,7 +21,16 @@ pub(crate) struct CaskShared {
     pub schema: TableSchema,
     /// By shard; None where the table has no keys.
     pub keydirs: Vec<Option<Arc<Keydir>>>,
+    /// Of no use any more: dropped, or cleared on some shards only.
     pub dropped: AtomicBool,
+    /// What interrupted a clear.
+    pub interrupted: OnceLock<String>,
+}
+
+impl CaskShared {
+    pub(crate) fn new(id: u32, schema: TableSchema, keydirs: Vec<Option<Arc<Keydir>>>) -> Self {
+        Self { id, schema, keydirs, dropped: AtomicBool::new(false), interrupted: OnceLock::new() }
+    }
 }
 
 /// A cask table: keys and values of any length up to the table's maxima. Cheap to clone; keeps its store open.
@@ -161,7 +170,10 @@ impl CaskTable {
 
     #[cold]
     pub(crate) fn dropped(&self) -> Error {
-        Error::TableDropped { table: self.name().to_owned() }
+        match self.shared.interrupted.get() {
+            Some(cause) => Error::CatalogueInterrupted { cause: cause.clone() },
+            None => Error::TableDropped { table: self.name().to_owned() },
+        }
     }
 
     /// The keydir behind the lock, if writes may go there.
@@ -177,7 +189,7 @@ impl CaskTable {
         if !state.epoch_open {
             return Err(Obstacle::Epoch);
         }
-        if state.casks.contains_key(&self.shared.id) {
+        if state.casks.contains_key(&self.shared.id) && state.interrupted != self.shared.id {
             Ok(())
         } else {
             Err(Obstacle::Error(self.dropped()))

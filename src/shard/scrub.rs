@@ -1,7 +1,7 @@
 //! The scrub: pages of fixed tables read back from their files while nobody needs them, and compared with the page map. What is
 //! in memory is right, so a page that differs is written again at once.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::shard::{Shard, Upkeep};
 use slotcask_fixed::Verdict;
 use std::time::Duration;
@@ -48,9 +48,7 @@ impl Shard {
         let mut cursor = ScrubCursor::default();
         loop {
             let mut upkeep = self.upkeep.lock();
-            if self.closed.load(std::sync::atomic::Ordering::Acquire) {
-                return Err(Error::Closed);
-            }
+            self.check_open()?;
             let (part, ended) = self.scrub_from(&mut upkeep, &mut cursor, CHUNK)?;
             report.add(part);
             if ended {
@@ -70,9 +68,7 @@ impl Shard {
         }
         // Upkeep that is under way goes first.
         let Some(mut upkeep) = self.upkeep.try_lock() else { return Ok(()) };
-        if self.closed.load(std::sync::atomic::Ordering::Acquire)
-            || self.log.poison_cause().is_some()
-        {
+        if self.check_open().is_err() || self.log.poison_cause().is_some() {
             return Ok(());
         }
         let mut cursor = upkeep.scrub;

@@ -73,6 +73,8 @@ impl Shard {
                 return Err(Error::TimedOut { accepted: false });
             }
         };
+        // The store may belong to somebody else by now.
+        self.check_open()?;
         // Somebody else may have made room meanwhile.
         if self.lock().prepared() > prepared_before {
             return Ok(());
@@ -196,6 +198,7 @@ impl Shard {
     /// Grows the files of tables that are short of room. Returns whether something was done.
     pub(crate) fn grow(&self) -> Result<bool> {
         let _upkeep = self.upkeep.lock();
+        self.check_open()?;
         self.grow_held()
     }
 
@@ -289,6 +292,14 @@ impl Shard {
     fn flush_is_due(&self, idle: bool) -> bool {
         let asked = self.flush_asked.swap(false, Ordering::Relaxed);
         if idle || asked { self.log.has_unflushed() } else { self.log.has_queued() }
+    }
+
+    /// Asked with the upkeep lock held, before the directory is touched.
+    ///
+    /// # Errors
+    /// [`Error::Closed`]: once the closing has had the upkeep lock, another process may have opened the store.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// Flushes, checkpoints and marks the end of the log.

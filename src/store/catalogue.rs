@@ -18,8 +18,8 @@ use slotcask_format::slot::SlotLayout;
 use slotcask_log::{Append, Urgency};
 use slotcask_ordered::Order;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The tables that can be opened.
 #[derive(Debug, Default)]
@@ -43,7 +43,10 @@ pub(crate) struct TableShared {
     pub readers: Vec<Option<Arc<SlotReader>>>,
     /// By shard, in an ordered table.
     pub orders: Vec<Option<Arc<Order>>>,
+    /// Of no use any more: dropped, or cleared on some shards only.
     pub dropped: AtomicBool,
+    /// What interrupted a clear.
+    pub interrupted: OnceLock<String>,
 }
 
 impl TableShared {
@@ -55,7 +58,8 @@ impl TableShared {
         orders: Vec<Option<Arc<Order>>>,
     ) -> Self {
         let layout = SlotLayout::of(&schema);
-        Self { id, layout, budget, readers, orders, dropped: AtomicBool::new(false), schema }
+        let (dropped, interrupted) = (AtomicBool::new(false), OnceLock::new());
+        Self { id, layout, budget, readers, orders, dropped, interrupted, schema }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -176,7 +180,7 @@ impl StoreInner {
             let keydir = new.next().flatten();
             state_of.apply_create(shard, &ddl, &schema, New::Cask(keydir));
         })?;
-        let shared = Arc::new(CaskShared { id, schema, keydirs, dropped: AtomicBool::new(false) });
+        let shared = Arc::new(CaskShared::new(id, schema, keydirs));
         catalogue.casks.insert(shared.schema.name.clone(), shared.clone());
         Ok(shared)
     }
@@ -210,7 +214,19 @@ impl StoreInner {
         catalogue.check()?;
         let id = catalogue.id_of(name)?;
         let ddl = Ddl { number: catalogue.ddl_last + 1, table: id, action: DdlAction::Clear };
-        self.change(&mut catalogue, &ddl, |_, state_of| state_of.apply_clear(&ddl))
+        let changed = self.change(&mut catalogue, &ddl, |_, state_of| state_of.apply_clear(&ddl));
+        if let Some(cause) = &catalogue.interrupted {
+            // It stays in the catalogue, and every handle says why it is of no use.
+            if let Some(shared) = catalogue.tables.get(name) {
+                let _ = shared.interrupted.set(cause.clone());
+                shared.dropped.store(true, Ordering::Release);
+            }
+            if let Some(shared) = catalogue.casks.get(name) {
+                let _ = shared.interrupted.set(cause.clone());
+                shared.dropped.store(true, Ordering::Release);
+            }
+        }
+        changed
     }
 
     fn new_table(
@@ -260,6 +276,9 @@ impl StoreInner {
         if let Err(error) = logged() {
             if !sequences.is_empty() {
                 catalogue.interrupted = Some(error.to_string());
+                for shard in &self.shards {
+                    shard.lock().state().interrupted = ddl.table;
+                }
             }
             return Err(error);
         }
@@ -350,7 +369,7 @@ impl StoreInner {
                 .iter()
                 .map(|shard| shard.lock().state_ref().casks.get(&id).cloned())
                 .collect();
-            let fresh = CaskShared { id, schema, keydirs, dropped: AtomicBool::new(false) };
+            let fresh = CaskShared::new(id, schema, keydirs);
             catalogue.casks.insert(name, Arc::new(fresh));
         }
     }

@@ -172,6 +172,7 @@ impl Store {
             workers: Mutex::new(Vec::new()),
             file_lock: Mutex::new(file_lock),
             closed: AtomicBool::new(false),
+            closed_well: Mutex::new(false),
             options,
             env,
         };
@@ -329,8 +330,7 @@ fn assemble(
         if schema.kind == TableKind::Cask {
             let keydirs = opened.iter().map(|shard| shard.keydirs.get(&id).cloned()).collect();
             let name = schema.name.clone();
-            let dropped = AtomicBool::new(false);
-            catalogue.casks.insert(name, Arc::new(CaskShared { id, schema, keydirs, dropped }));
+            catalogue.casks.insert(name, Arc::new(CaskShared::new(id, schema, keydirs)));
             continue;
         }
         let readers = opened.iter().map(|shard| shard.readers.get(&id).cloned()).collect();
