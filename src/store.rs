@@ -181,7 +181,8 @@ impl Store {
     /// Drops a table and gives its space back. Durable when this returns; handles to it answer [`Error::TableDropped`].
     ///
     /// # Errors
-    /// [`Error::NoSuchTable`], [`Error::ReadOnly`], or what the disk says.
+    /// [`Error::NoSuchTable`], [`Error::ReadOnly`], or what the disk says. A failure after a shard has logged the drop is completed by the
+    /// next opening; until then the table is gone already.
     pub fn drop_table(&self, name: &str) -> Result<()> {
         self.inner.check_writable("drop a table")?;
         self.inner.drop_table(name).map_err(|error| error.refusing("to drop a table"))
@@ -191,7 +192,8 @@ impl Store {
     /// shards accept no writes. Slot files do not shrink.
     ///
     /// # Errors
-    /// [`Error::NoSuchTable`], [`Error::ReadOnly`], or what the disk says.
+    /// [`Error::NoSuchTable`], [`Error::ReadOnly`], or what the disk says. A failure after a shard has logged it is completed by the
+    /// next opening; until then every call of the table answers [`Error::CatalogueInterrupted`], so that nothing is written that would go as well.
     pub fn clear_table(&self, name: &str) -> Result<()> {
         self.inner.check_writable("clear a table")?;
         self.inner.clear_table(name).map_err(|error| error.refusing("to clear a table"))

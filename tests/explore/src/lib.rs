@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod model;
 pub mod mutants;
 pub mod op;
+pub mod pairs;
 pub mod race;
 pub mod random;
 pub mod resurrect;

@@ -7,7 +7,7 @@ use serde_json::json;
 use slotcask_explore::crash::{self, Budget, Tally};
 use slotcask_explore::cuts::replay;
 use slotcask_explore::{
-    catalogue, damage, interleave, io_error, kill, killed, lengths, manifest, mutants, race,
+    catalogue, damage, interleave, io_error, kill, killed, lengths, manifest, mutants, pairs, race,
     resurrect,
 };
 use slotcask_io::sim::Profile;
@@ -183,6 +183,15 @@ enum Command {
         #[arg(long, value_parser = pair_of)]
         reproduce: Option<(u64, u64)>,
     },
+    /// Two clients at once, each with keys of its own: at every call of the disk that one makes, the other does something.
+    Pairs {
+        /// Takes every Nth call.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+        step: u64,
+        /// Threads.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
+        threads: u64,
+    },
     /// Planted bugs; needs a build with RUSTFLAGS="--cfg slotcask_mutants".
     Mutants {
         /// Takes every Nth.
@@ -195,6 +204,16 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
+}
+
+/// Runs the parts of something in as many threads.
+fn in_parts<T: Send>(threads: u64, run: impl Fn(u64, u64) -> T + Sync) -> Vec<T> {
+    let run = &run;
+    std::thread::scope(|scope| {
+        let parts: Vec<_> =
+            (0..threads).map(|part| scope.spawn(move || run(part, threads))).collect();
+        parts.into_iter().map(|part| part.join().expect("a violation is no panic")).collect()
+    })
 }
 
 fn pair_of(text: &str) -> Result<(u64, u64), String> {
@@ -296,19 +315,8 @@ fn main() -> ExitCode {
         Command::Interleave { places, seed, threads, reproduce } => {
             let tallies = match reproduce {
                 Some((pair, place)) => vec![interleave::run(pair, 1, 1, Some(place))],
-                None => std::thread::scope(|scope| {
-                    let threads = threads.max(1);
-                    let part = |part| {
-                        scope.spawn(move || {
-                            interleave::run(seed + part, threads, places.div_ceil(threads), None)
-                        })
-                    };
-                    let parts: Vec<_> = (0..threads).map(part).collect();
-                    let join = |part: std::thread::ScopedJoinHandle<'_, _>| part.join();
-                    parts
-                        .into_iter()
-                        .map(|part| join(part).expect("a violation is no panic"))
-                        .collect()
+                None => in_parts(threads.max(1), |part, threads| {
+                    interleave::run(seed + part, threads, places.div_ceil(threads), None)
                 }),
             };
             let sum = |count: fn(&interleave::Tally) -> u64| tallies.iter().map(count).sum::<u64>();
@@ -319,6 +327,14 @@ fn main() -> ExitCode {
                     "had to wait": sum(|tally| tally.waited),
                     "openings judged": sum(|tally| tally.judged),
                 }),
+                tallies.iter().filter_map(|tally| tally.violation.clone()).collect(),
+            )
+        }
+        Command::Pairs { step, threads } => {
+            let tallies = in_parts(threads, |part, threads| pairs::run(part, threads, step));
+            let sum = |count: fn(&pairs::Tally) -> u64| tallies.iter().map(count).sum::<u64>();
+            (
+                json!({"places": sum(|tally| tally.places), "had to wait": sum(|tally| tally.waited)}),
                 tallies.iter().filter_map(|tally| tally.violation.clone()).collect(),
             )
         }
