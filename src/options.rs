@@ -456,6 +456,9 @@ impl WriteOptions {
     /// Has the value vanish so long after it is written, in whole milliseconds. At once, for every read; its space is given back
     /// later. A put without this lets the value stay. For cask tables, and fixed tables that were created with
     /// [`TableOptions::deadlines`].
+    ///
+    /// How far time has come is recorded with every flush and checkpoint, and never goes back behind that. Where the power fails after a
+    /// deadline, nothing was flushed since, and the wall clock is set back, the value is seen again until its time comes once more.
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.vanish = Some(Vanish::After(ttl));

@@ -205,10 +205,13 @@ impl Store {
     /// [`Error::Poisoned`] when a shard failed.
     pub fn sync(&self) -> Result<()> {
         refuse_in_update()?;
+        // All of them, whatever one says.
+        let mut first = Ok(());
         for shard in &self.inner.shards {
-            shard.log.sync().map_err(|error| Error::of_log(error, shard.id()))?;
+            let synced = shard.log.sync().map_err(|error| Error::of_log(error, shard.id()));
+            first = first.and(synced);
         }
-        Ok(())
+        first
     }
 
     /// Writes all changed slots to their files, so that the next opening has little to redo. Done by the store itself as the
@@ -279,11 +282,15 @@ impl Store {
     pub fn poll(&self) -> Result<bool> {
         refuse_in_update()?;
         self.inner.check_open()?;
-        let mut done = false;
+        // All shards, whatever one says.
+        let (mut done, mut first) = (false, Ok(()));
         for shard in &self.inner.shards {
-            done |= shard.round(true)?;
+            match shard.round(true) {
+                Ok(did) => done |= did,
+                Err(error) => first = first.and(Err(error)),
+            }
         }
-        Ok(done)
+        first.map(|()| done)
     }
 
     /// Figures of shards and tables. Takes each shard's lock for a moment.

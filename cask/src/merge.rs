@@ -334,6 +334,13 @@ impl<'a> Work<'a> {
                 *needed = *needed || lists_older(&listed, tombstone);
             }
         }
+        // Of one key the newest does what all of them do: else they pile up, as long as the record that they remove lies elsewhere.
+        for at in 1..open.len() {
+            if (open[at - 1].table, open[at - 1].hash) == (open[at].table, open[at].hash) {
+                needed[at] |= needed[at - 1];
+                needed[at - 1] = false;
+            }
+        }
         // By range delete, the keys that it is still needed for.
         let mut ranges: Vec<Vec<KeyHash>> = vec![Vec::new(); self.ranges.len()];
         for (tombstone, needed) in open.iter().zip(needed) {

@@ -370,17 +370,13 @@ impl<S> ShardLog<S> {
         Ok(())
     }
 
-    /// A generation for a file that is none of the log's segments; never given twice.
-    ///
-    /// # Errors
-    /// [`LogError::Poisoned`].
-    pub fn give_generation(&self) -> Result<u64> {
+    /// A generation for a file that is none of the log's segments; never given twice. Of a poisoned shard too: what is made there is not
+    /// committed, but the next opening may find it.
+    #[must_use]
+    pub fn give_generation(&self) -> u64 {
         let mut maintenance = self.maintenance.lock();
-        if let Some(cause) = self.poison_cause() {
-            return Err(LogError::Poisoned { cause });
-        }
         maintenance.state.generation_last += 1;
-        Ok(maintenance.state.generation_last)
+        maintenance.state.generation_last
     }
 
     fn recycle(&self, maintenance: &mut Maintenance, generation: u64) {
@@ -391,12 +387,21 @@ impl<S> ShardLog<S> {
         maintenance.recycle(&self.env, &self.ident, generation, segment_count, is_read);
     }
 
+    /// True when there was no room for a segment, and none has been made since.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.maintenance.lock().refused.is_some()
+    }
+
     /// Changes what the manifest says, without a checkpoint.
     ///
     /// # Errors
     /// As [`ShardLog::commit_checkpoint`].
     pub fn commit_state(&self, edit: impl FnOnce(&mut ManifestState)) -> Result<()> {
         let mut maintenance = self.maintenance.lock();
+        if let Some(cause) = self.poison_cause() {
+            return Err(LogError::Poisoned { cause });
+        }
         let mut state = maintenance.state.clone();
         edit(&mut state);
         state.durable_sequence = state.durable_sequence.max(self.durable());

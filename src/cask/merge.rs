@@ -45,6 +45,8 @@ struct ShardView<'a> {
     history: History,
     started: Duration,
     done: std::cell::Cell<u64>,
+    /// When buffered writes were last flushed from here.
+    served: std::cell::Cell<Duration>,
 }
 
 impl Leaving {
@@ -80,13 +82,19 @@ impl View for ShardView<'_> {
     }
 
     fn generation(&self) -> u64 {
-        // Poisoned or not: a generation is never given twice, and nothing of a poisoned shard is committed.
-        self.shard.log.give_generation().unwrap_or(slotcask_cask::GENERATION_MAX)
+        self.shard.log.give_generation()
     }
 
     fn pause(&self, bytes: u64) -> bool {
         let done = self.done.get() + bytes;
         self.done.set(done);
+        let now = self.shard.env.clock.monotonic();
+        let interval_passed =
+            now.saturating_sub(self.served.get()) >= self.shard.options.flush_interval;
+        if interval_passed {
+            self.served.set(now);
+        }
+        self.shard.serve(interval_passed);
         if let Some(rate) = self.shard.options.merge_rate
             && self.shard.options.background
         {
@@ -113,12 +121,14 @@ impl Shard {
             })
             .collect();
         drop(guard);
+        let started = self.env.clock.monotonic();
         ShardView {
             shard: self,
             keydirs,
             history: self.history.lock().clone(),
-            started: self.env.clock.monotonic(),
+            started,
             done: std::cell::Cell::new(0),
+            served: std::cell::Cell::new(started),
         }
     }
 

@@ -203,7 +203,14 @@ impl StoreInner {
         }
         changed?;
         for shard in &self.shards {
-            shard.forget_table(id)?;
+            if let Err(error) = shard.forget_table(id) {
+                tracing::warn!(
+                    shard = shard.id(),
+                    table = name,
+                    %error,
+                    "the files of a table that was dropped could not be removed; the next opening does"
+                );
+            }
         }
         Ok(())
     }
