@@ -1,6 +1,8 @@
 //! Reads of cask tables.
 
 use crate::cask::shared::{CaskRoute, CaskTable};
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use slotcask_cask::{CacheKey, CachedRecord, KeyHash, Location, RecordImage};
 use slotcask_format::mutants;
