@@ -123,6 +123,8 @@ struct Walk<'a, V: LogVisitor> {
     end: ScanEnd,
     report: ScanReport,
     facts: Facts,
+    /// Checksums of the headers of void flushes that were met.
+    void: Vec<u64>,
     /// Path and offset where the chain ended, and why.
     stop: Option<(usize, u64, String)>,
     buf: Option<AlignedBuf>,
@@ -217,6 +219,7 @@ impl Opening {
                 time_floor_ms: 0,
             },
             facts: Facts::default(),
+            void: Vec::new(),
             stop: None,
             buf: None,
             opening: &*self,
@@ -290,7 +293,7 @@ impl<V: LogVisitor> Walk<'_, V> {
                 ));
                 continue;
             };
-            if limits[at].voids(&first) {
+            if self.is_void(&limits[at], &first) {
                 self.report.passed.push("void");
                 continue;
             }
@@ -372,6 +375,18 @@ impl<V: LogVisitor> Walk<'_, V> {
         }
     }
 
+    /// True when a later opening did not take this flush, or not the one that it continues: several without records may stand in a row
+    /// at the limit.
+    fn is_void(&mut self, limit: &Limit, header: &FlushHeader) -> bool {
+        let continues_void =
+            header.first_sequence.get() > limit.last && self.void.contains(&header.previous.get());
+        let is_void = limit.voids(header) || continues_void;
+        if is_void {
+            self.void.push(header.checksum.get());
+        }
+        is_void
+    }
+
     /// Why this header does not continue the chain, if it does not.
     fn disconnected(&self, header: &FlushHeader) -> Option<String> {
         if header.first_sequence.get() != self.next {
@@ -420,7 +435,7 @@ impl<V: LogVisitor> Walk<'_, V> {
                 Ok(header) => header,
                 Err(reason) => return Ok(Some(SegmentEnd::At(offset, reason))),
             };
-            if limit.voids(&header) {
+            if self.is_void(limit, &header) {
                 self.report.passed.push("void");
                 return Ok(Some(SegmentEnd::Void));
             }
