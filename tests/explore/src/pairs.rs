@@ -5,6 +5,7 @@
 //! [`crate::interleave`] judges the whole contents, and lets one of the two change them.
 
 use crate::life::{ROOT, options};
+use clap::ValueEnum;
 use slotcask::{
     CaskOptions, CaskTable, Durability, Error, Store, Table, TableOptions, WriteOptions,
 };
@@ -25,7 +26,7 @@ pub struct Tally {
 }
 
 /// What a client does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Deed {
     Checkpoint,
     Rotate,
@@ -49,34 +50,6 @@ enum Deed {
     Close,
 }
 
-const DEEDS: [Deed; 20] = {
-    use Deed::{
-        Batch, Checkpoint, Clear, Close, Create, Decide, Delete, Drop, Expire, FixedGrow, FixedPut,
-        FixedRangeDelete, Merge, Poll, Put, PutMany, RangeDelete, Read, Rotate, Sync,
-    };
-    [
-        Checkpoint,
-        Rotate,
-        Merge,
-        Poll,
-        Sync,
-        Read,
-        Put,
-        PutMany,
-        Delete,
-        Decide,
-        Batch,
-        RangeDelete,
-        Expire,
-        FixedPut,
-        FixedGrow,
-        FixedRangeDelete,
-        Create,
-        Drop,
-        Clear,
-        Close,
-    ]
-};
 /// Ways to furnish the store: bits that leave out a checkpoint, a rotation, a poll, the last sync.
 const VARIANTS: [u64; 5] = [0, 8, 9, 13, 15];
 /// How long the second client is waited for before it counts as waiting for a lock.
@@ -301,8 +274,11 @@ fn read(store: &Store, told: &[Told]) -> Result<Option<String>, Error> {
 #[must_use]
 pub fn run(part: u64, parts: u64, step: u64) -> Tally {
     let mut tally = Tally::default();
+    let deeds = Deed::value_variants();
     let pairs = VARIANTS.into_iter().flat_map(|variant| {
-        DEEDS.into_iter().flat_map(move |first| DEEDS.map(move |second| (variant, first, second)))
+        deeds
+            .iter()
+            .flat_map(move |first| deeds.iter().map(move |second| (variant, *first, *second)))
     });
     for (number, (variant, first, second)) in (0..).zip(pairs) {
         if number % parts != part {

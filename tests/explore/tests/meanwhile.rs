@@ -7,7 +7,12 @@ use slotcask_io::{Env, SimDisk, SimOptions};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long something is waited for that should have to wait itself.
+const PATIENCE: Duration = Duration::from_millis(4);
+/// How long something is waited for that should come.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn open(disk: &SimDisk) -> Store {
     options(false).open_in(env_of(1, disk), ROOT).unwrap()
@@ -163,11 +168,16 @@ fn a_second_close_waits_for_the_first() {
     let (other, copy) = (store.clone(), disk.clone());
     let (sender, second) = mpsc::channel();
     disk.pause_at(disk.calls(), move || {
+        let (done, closed) = mpsc::channel();
         let closing = std::thread::spawn(move || {
             other.close().unwrap();
-            copy.crash(&mut CrashPlan::keep_none())
+            let after = copy.crash(&mut CrashPlan::keep_none());
+            // Nobody listens any more when this had to wait.
+            let _ = done.send(());
+            after
         });
-        std::thread::sleep(Duration::from_millis(5));
+        // It comes back only when this one goes on.
+        let _ = closed.recv_timeout(PATIENCE);
         sender.send(closing).unwrap();
     });
     store.close().unwrap();
@@ -204,12 +214,15 @@ fn close_beside_a_waiting_writer(seed: u64, rotates: bool) -> bool {
     let (sender, threads) = mpsc::channel();
     let (late, disk2, store2) = (is_late.clone(), disk.clone(), store.clone());
     disk.pause_at(disk.calls() + 2, move || {
-        let store3 = store2.clone();
-        let writer = std::thread::spawn(move || match rotates {
-            true => store3.rotate(),
-            false => table.put(key(1), large),
+        let (store3, reader) = (store2.clone(), table.clone());
+        let (done, written) = mpsc::channel();
+        let writer = std::thread::spawn(move || {
+            let written = if rotates { store3.rotate() } else { table.put(key(1), large) };
+            let _ = done.send(());
+            written
         });
-        std::thread::sleep(Duration::from_millis(3));
+        // It waits for the merge, which stands here.
+        let _ = written.recv_timeout(PATIENCE);
         let closer = std::thread::spawn(move || {
             let closed = store2.close();
             // Whatever touches the disk now does so behind the store's back.
@@ -217,7 +230,11 @@ fn close_beside_a_waiting_writer(seed: u64, rotates: bool) -> bool {
             disk2.pause_at(at, move || late.store(true, Ordering::Relaxed));
             closed
         });
-        std::thread::sleep(Duration::from_millis(3));
+        let begun = Instant::now();
+        while !matches!(reader.get(key(1)), Err(Error::Closed)) {
+            assert!(begun.elapsed() < DEADLINE, "the store is not closed");
+            std::thread::yield_now();
+        }
         sender.send((writer, closer)).unwrap();
     });
     // It may be told that the store is closed.
