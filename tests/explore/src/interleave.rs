@@ -8,7 +8,7 @@ use crate::contents::contents;
 use crate::cuts::{Cut, cuts_of, end_of};
 use crate::life::Life;
 use crate::model::{Model, State};
-use crate::op::Op;
+use crate::op::{ALL, CASK_ALL, Op};
 use crate::random::Random;
 use crate::script::{self, EXHAUSTIVE, Script};
 use crate::verdict::judge;
@@ -38,28 +38,6 @@ pub struct Tally {
 
 /// Operations that leave what the store holds as it is.
 const QUIET: [Op; 6] = [Op::Checkpoint, Op::Rotate, Op::Seal, Op::Merge, Op::Poll, Op::Sync];
-/// Operations that change it.
-const CHANGES: [Op; 19] = [
-    Op::Put,
-    Op::Overwrite,
-    Op::Delete,
-    Op::RangeDelete,
-    Op::Batch,
-    Op::Grow,
-    Op::Drop,
-    Op::Clear,
-    Op::Expire,
-    Op::CaskPut,
-    Op::CaskOverwrite,
-    Op::CaskDelete,
-    Op::CaskRangeDelete,
-    Op::CaskFill,
-    Op::CaskBatch,
-    Op::CaskExpire,
-    Op::CaskDrop,
-    Op::CaskClear,
-    Op::CaskFill,
-];
 /// Lives after which a checkpoint, or a merge, has the most to do, each with a pair.
 const DIRECTED: [(&[Op], First, Op); 11] = {
     use First::{Does, Reads};
@@ -109,11 +87,16 @@ fn trial(number: u64) -> Trial {
     }
     let mut random = Random(number);
     let pick = |random: &mut Random, ops: &[Op]| ops[random.below(ops.len() as u64) as usize];
+    let changes: Vec<Op> = ALL
+        .into_iter()
+        .chain(CASK_ALL)
+        .filter(|op| !QUIET.contains(op) && !matches!(op, Op::Reopen | Op::Kill))
+        .collect();
     let (first, second) = match random.below(8) {
         0 => (First::Reads, pick(&mut random, &QUIET)),
         1 => (First::Does(pick(&mut random, &QUIET)), pick(&mut random, &QUIET)),
-        2 | 3 => (First::Does(pick(&mut random, &CHANGES)), pick(&mut random, &QUIET)),
-        _ => (First::Does(pick(&mut random, &QUIET)), pick(&mut random, &CHANGES)),
+        2 | 3 => (First::Does(pick(&mut random, &changes)), pick(&mut random, &QUIET)),
+        _ => (First::Does(pick(&mut random, &QUIET)), pick(&mut random, &changes)),
     };
     let directed = script::DIRECTED.len() as u64;
     let script = match random.below(3) {
