@@ -169,8 +169,6 @@ pub struct ManifestState {
     pub checkpoint_begun: u64,
     /// First sequence that recovery redoes.
     pub redo_sequence: u64,
-    /// Same for the checkpoint before.
-    pub redo_sequence_before: u64,
     /// Highest sequence known to be durable when this was written.
     pub durable_sequence: u64,
     /// Highest generation ever given to a segment.
@@ -201,10 +199,7 @@ impl ManifestState {
             out.u64(*generation);
         }
         out.u64(self.floor_sequence).u64(self.floor_previous);
-        out.u64(self.checkpoint)
-            .u64(self.checkpoint_begun)
-            .u64(self.redo_sequence)
-            .u64(self.redo_sequence_before);
+        out.u64(self.checkpoint).u64(self.checkpoint_begun).u64(self.redo_sequence);
         out.u64(self.durable_sequence).u64(self.generation_last).u64(self.time_floor_ms);
         out.u32(self.epoch);
         match &self.clean {
@@ -251,7 +246,6 @@ impl ManifestState {
             checkpoint: reader.u64()?,
             checkpoint_begun: reader.u64()?,
             redo_sequence: reader.u64()?,
-            redo_sequence_before: reader.u64()?,
             durable_sequence: reader.u64()?,
             generation_last: reader.u64()?,
             time_floor_ms: reader.u64()?,
@@ -321,7 +315,6 @@ impl ManifestState {
         let found = [
             self.floor_sequence,
             self.redo_sequence,
-            self.redo_sequence_before,
             self.durable_sequence,
             self.checkpoint,
             self.checkpoint_begun,
@@ -349,8 +342,7 @@ impl ManifestState {
         // Sequences begin at 1; the log is kept from before the redo point, and durable up to what was kept.
         for (what, expected, found) in [
             ("first sequence of the log", 1, self.floor_sequence),
-            ("redo point before the last", self.floor_sequence, self.redo_sequence_before),
-            ("redo point", self.redo_sequence_before, self.redo_sequence),
+            ("redo point", self.floor_sequence, self.redo_sequence),
             ("durable sequence", self.floor_sequence.saturating_sub(1), self.durable_sequence),
         ] {
             if found < expected {

@@ -25,7 +25,7 @@ pub const CORE: &[(&str, &str)] = &[
     ("ignore_missing_segment", "a segment that the manifest lists may be missing"),
     ("tail_forgets_manifest", "the durable sequence that the manifest names proves nothing"),
     ("recycle_too_early", "segments leave the log before the checkpoint record is durable"),
-    ("recycle_newest_checkpoint", "the log keeps nothing for the checkpoint before the last"),
+    ("recycle_past_redo", "segments leave the log that recovery redoes"),
     ("floor_at_commit", "a checkpoint takes out segments that it did not tell of"),
     ("leave_with_idle_flush", "segments leave the log before their last flush is written"),
     ("redo_from_too_late", "recovery redoes from one record too late"),

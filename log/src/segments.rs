@@ -251,7 +251,7 @@ impl<S> ShardLog<S> {
     }
 
     /// Commits a checkpoint: everything before `redo_sequence` is in the slots. `edit` changes what else the state holds.
-    /// Then recycles the segments that lie before the checkpoint before this one.
+    /// Then recycles the segments that lie before that.
     ///
     /// # Errors
     /// A failure of the manifest poisons the shard, except when there was no room for a new manifest: then nothing changed.
@@ -281,7 +281,6 @@ impl<S> ShardLog<S> {
         let mut state = maintenance.state.clone();
         edit(&mut state);
         assert!(redo_sequence >= state.redo_sequence);
-        state.redo_sequence_before = state.redo_sequence;
         state.redo_sequence = redo_sequence;
         state.checkpoint += 1;
         state.durable_sequence = self.durable();
@@ -289,7 +288,7 @@ impl<S> ShardLog<S> {
         let (floor, first) = {
             let guard = self.lock();
             state.epoch = guard.epoch();
-            let floor = guard.locked.writer.floor_for(keep_from(&state));
+            let floor = guard.locked.writer.floor_for(redo_sequence);
             // A segment that began since the checkpoint's redo point was taken may begin there as well; what lies before it was not
             // told to leave.
             let told = maintenance.stays.take().filter(|_| !mutants::active("floor_at_commit"));
@@ -321,21 +320,20 @@ impl<S> ShardLog<S> {
         Ok(())
     }
 
-    /// The segments that the next checkpoint will take out of the log, oldest first, with the offset where their last flush ends. It takes
-    /// out no others, whatever is written until it is committed. All their flushes are on disk.
+    /// The segments that the next checkpoint will take out of the log when it is committed with `redo_sequence`, oldest first, with the
+    /// offset where their last flush ends. It takes out no others, whatever is written until then. All their flushes are on disk.
     ///
     /// # Errors
     /// [`LogError::Poisoned`].
-    pub fn leaving(&self) -> Result<Vec<(u64, u64)>> {
+    pub fn leaving(&self, redo_sequence: u64) -> Result<Vec<(u64, u64)>> {
         let leaving: Vec<(u64, u64)> = {
             let mut maintenance = self.maintenance.lock();
-            let mut state = maintenance.state.clone();
-            state.redo_sequence_before = state.redo_sequence;
             let guard = self.lock();
             let writer = &guard.locked.writer;
-            let (floor, first) = writer.floor_for(keep_from(&state));
+            let (floor, first) = writer.floor_for(redo_sequence);
             maintenance.stays = Some((floor, first));
-            let before = state.segments.iter().filter(|generation| **generation < floor);
+            let before =
+                maintenance.state.segments.iter().filter(|generation| **generation < floor);
             before
                 .filter_map(|generation| Some((*generation, *writer.ends.get(generation)?)))
                 .collect()
@@ -462,18 +460,10 @@ impl<S> ShardLog<S> {
     }
 }
 
-/// The first sequence that the log keeps after the checkpoint that `state` is about to be.
-fn keep_from(state: &ManifestState) -> u64 {
-    if mutants::active("recycle_newest_checkpoint") {
-        state.redo_sequence
-    } else {
-        state.redo_sequence_before
-    }
-}
-
 impl Writer {
     /// The newest segment that begins at or before `keep`, and its first sequence.
     fn floor_for(&self, keep: u64) -> (u64, u64) {
+        let keep = if mutants::active("recycle_past_redo") { u64::MAX } else { keep };
         let found = self.placed.iter().rev().find(|(_, first)| *first <= keep);
         found.or(self.placed.front()).copied().unwrap_or((0, 1))
     }

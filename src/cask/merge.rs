@@ -138,13 +138,13 @@ impl Shard {
         CaskIdent { store, shard, dir, map: self.options.map_data }
     }
 
-    /// Decides about the segments that the checkpoint under way takes out of the log, and writes what has to be written before
+    /// Decides about the segments that the checkpoint under way, which begins at `redo`, takes out of the log, and writes what has to be written before
     /// it is committed. The upkeep lock is held.
-    pub(crate) fn leave_log(&self) -> Result<Leaving> {
+    pub(crate) fn leave_log(&self, redo: u64) -> Result<Leaving> {
         let mut leaving = Leaving::default();
         let mut inputs = Vec::new();
         for (generation, end) in
-            self.log.leaving().map_err(|error| Error::of_log(error, self.id()))?
+            self.log.leaving(redo).map_err(|error| Error::of_log(error, self.id()))?
         {
             let Some(file) = self.log.files().get(generation) else { continue };
             let used = self.lock().state_ref().usage.of(generation);

@@ -67,8 +67,11 @@ impl Shard {
             }
             return Err(error);
         }
+        // Everything that the pages hold is in the log durably; so is everything before the redo point, which may leave it.
+        let last = self.lock().last_sequence();
+        self.wait_durable(last.min(redo - 1), None)?;
         // Records of cask tables in the segments that leave the log find another place first.
-        let leaving = match self.leave_log() {
+        let leaving = match self.leave_log(redo) {
             Ok(leaving) => leaving,
             Err(error) => {
                 let mut guard = self.lock();
@@ -80,9 +83,6 @@ impl Shard {
                 return Err(error);
             }
         };
-        // Everything that the pages hold is in the log durably, so is everything before the redo point.
-        let last = self.lock().last_sequence();
-        self.wait_durable(last.min(redo - 1), None)?;
         let (states, ddl, table_last) = {
             let mut guard = self.lock();
             let state = guard.state();

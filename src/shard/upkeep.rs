@@ -8,9 +8,9 @@ use slotcask_log::{LogError, PACE_FROM_PERMILLE, Preparation};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// A checkpoint begins when a share of the log between these was written since the last one began, in thousandths of what writers
-/// may fill.
-const CHECKPOINT_PERMILLE: std::ops::RangeInclusive<u64> = 80..=420;
+/// A checkpoint begins when at least this share of the log was written since the last one began, in thousandths of what writers may
+/// fill.
+const CHECKPOINT_PERMILLE_MIN: u64 = 80;
 /// How often a writer that waits for somebody else's upkeep looks whether that has made a segment ready.
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 /// Longest pause of a writer.
@@ -35,8 +35,8 @@ impl Shard {
 
     /// True when a checkpoint is due.
     ///
-    /// The log is kept from the checkpoint before the last, in whole segments: before a checkpoint ends, the log holds two intervals,
-    /// what is written meanwhile, and up to one segment more. Intervals are chosen so that writers are not slowed down yet by then.
+    /// The log is kept from the last checkpoint, in whole segments: before the next one ends, the log holds what was written between
+    /// their beginnings, what is written meanwhile, and up to one segment more. Writers are not to be slowed down yet by then.
     fn checkpoint_is_due(&self, upkeep: &Upkeep) -> bool {
         let config = self.log.config();
         let capacity = config.capacity_of_writes();
@@ -44,9 +44,8 @@ impl Shard {
         let guard = self.lock();
         let since = guard.position().saturating_sub(upkeep.checkpoint_position);
         // As much as was written during the last checkpoint will be written during the next one.
-        let interval = goal.saturating_sub(config.segment_size + upkeep.checkpoint_meanwhile) / 2;
-        let (least, most) = CHECKPOINT_PERMILLE.into_inner();
-        since > interval.clamp(capacity * least / 1000, capacity * most / 1000)
+        let interval = goal.saturating_sub(config.segment_size + upkeep.checkpoint_meanwhile);
+        since > interval.max(capacity * CHECKPOINT_PERMILLE_MIN / 1000)
     }
 
     /// Makes room in the log for a writer that found none: a segment, if need be after checkpoints.
@@ -80,8 +79,8 @@ impl Shard {
             return Ok(());
         }
         let mut refused = None;
-        // A segment leaves the log when it lies before the older of the last two checkpoints: two may be needed.
-        for _ in 0..3 {
+        // What a checkpoint frees, somebody else may take.
+        for _ in 0..2 {
             match self.log.prepare() {
                 Ok(Preparation::Made | Preparation::Enough) => return Ok(()),
                 Ok(Preparation::AtLimit) => {}
@@ -89,7 +88,7 @@ impl Shard {
                 Err(error) => return Err(Error::of_log(error, self.id())),
             }
             if refused.is_some()
-                && upkeep.checkpoints_idle >= 2
+                && upkeep.checkpoints_idle >= 1
                 && !self.checkpoint_would_free(&upkeep)
             {
                 break;
@@ -154,14 +153,7 @@ impl Shard {
         upkeep: &mut Upkeep,
         between: &mut dyn FnMut(),
     ) -> Result<()> {
-        // A segment leaves the log when it lies before the older of the last two checkpoints.
-        for _ in 0..2 {
-            if !self.log.is_at_limit() {
-                return Ok(());
-            }
-            self.checkpoint(upkeep, between)?;
-        }
-        Ok(())
+        if self.log.is_at_limit() { self.checkpoint(upkeep, between) } else { Ok(()) }
     }
 
     /// True when something was appended since the last checkpoint.

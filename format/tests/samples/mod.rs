@@ -423,7 +423,6 @@ pub fn manifest_state() -> ManifestState {
         checkpoint: 8,
         checkpoint_begun: 9,
         redo_sequence: 90,
-        redo_sequence_before: 60,
         durable_sequence: 103,
         generation_last: GENERATION,
         time_floor_ms: TIME_MS,

@@ -51,7 +51,6 @@ impl Opening {
         let state = ManifestState {
             floor_sequence: 1,
             redo_sequence: 1,
-            redo_sequence_before: 1,
             time_floor_ms: env.clock.wall_ms(),
             ..ManifestState::default()
         };

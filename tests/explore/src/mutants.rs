@@ -130,7 +130,9 @@ pub fn catcher(name: &str) -> Part {
         | "spend_the_reserve" => IoError,
         "skip_double_write" | "trust_found_pages" => CrashProtected,
         "forget_ddl_on_shard" => Catalogue,
-        "relocate_blindly" | "floor_at_commit" | "leave_with_idle_flush" => Interleave,
+        "relocate_blindly" | "floor_at_commit" | "recycle_past_redo" | "leave_with_idle_flush" => {
+            Interleave
+        }
         "believe_compressed_length" => Lengths,
         "drop_tombstone_early"
         | "hint_omits_range_deletes"

@@ -17,7 +17,12 @@ fn flushes_without_records_in_a_row_are_void_together() {
         part: (0, 1),
         cask: true,
     };
-    let tally = reproduce(1_050_058, Some(196), &budget);
-    assert_eq!(tally.violations, Vec::<String>::new());
-    assert!(tally.second > 100, "{}", tally.second);
+    // It was 191; a call of the disk more or less moves it.
+    let mut second = 0;
+    for stop in 184..=204 {
+        let tally = reproduce(1_050_058, Some(stop), &budget);
+        assert_eq!(tally.violations, Vec::<String>::new());
+        second += tally.second;
+    }
+    assert!(second > 500, "{second}");
 }
