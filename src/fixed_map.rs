@@ -323,10 +323,9 @@ impl<K: FixedKey, V: FixedValue> Iterator for FixedMapIter<K, V> {
     type Item = Result<(K, V)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.inner.next_ref() {
-            Ok(pair) => pair.map(|(key, value)| Ok((read(key), read(value)))),
-            Err(error) => Some(Err(error)),
-        }
+        let next = self.inner.next_ref();
+        let next = next.map(|pair| pair.map(|(key, value)| (read(key), read(value))));
+        self.inner.ended.item(next)
     }
 }
 

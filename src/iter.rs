@@ -1,6 +1,6 @@
 //! Iteration over a table.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::table::Table;
 use slotcask_format::slot::SlotKind;
 
@@ -12,6 +12,26 @@ pub struct Iter {
     slot: u32,
     key: Vec<u8>,
     value: Vec<u8>,
+    pub(crate) ended: Ended,
+}
+
+/// Whether an iterator came to an error that stays.
+#[derive(Debug, Default)]
+pub(crate) struct Ended(bool);
+
+impl Ended {
+    /// What an iterator yields for what it came to. An error that is not about one pair alone would come again for ever: it is
+    /// yielded once.
+    pub(crate) fn item<T>(&mut self, next: Result<Option<T>>) -> Option<Result<T>> {
+        match next {
+            Ok(item) => item.map(Ok),
+            Err(_) if self.0 => None,
+            Err(error) => {
+                self.0 = !matches!(error, Error::Corrupt { .. } | Error::Io(_));
+                Some(Err(error))
+            }
+        }
+    }
 }
 
 impl Iter {
@@ -22,6 +42,7 @@ impl Iter {
             slot: 0,
             key: vec![0; layout.key_len],
             value: vec![0; layout.value_len],
+            ended: Ended::default(),
             table,
         }
     }
@@ -55,9 +76,8 @@ impl Iterator for Iter {
     type Item = Result<(Vec<u8>, Vec<u8>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.next_ref() {
-            Ok(pair) => pair.map(|(key, value)| Ok((key.to_vec(), value.to_vec()))),
-            Err(error) => Some(Err(error)),
-        }
+        let next = self.next_ref();
+        let next = next.map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())));
+        self.ended.item(next)
     }
 }

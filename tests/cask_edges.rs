@@ -190,3 +190,24 @@ fn a_mapped_file_that_was_cut_short_is_an_error() {
         }
     }
 }
+
+/// The limits that errors name are the limits.
+#[test]
+fn what_does_not_fit_a_segment_is_refused_with_the_right_limit() {
+    let (store, _disk) = store(1, 1);
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    let Err(Error::KeyTooLong { max, found: 60_000, .. }) = table.put(vec![1; 60_000], b"") else {
+        panic!("a key longer than a segment");
+    };
+    table.put(vec![1; max], b"").unwrap();
+    let error = table.put(vec![1; max + 1], b"").unwrap_err();
+    assert!(matches!(error, Error::KeyTooLong { .. }), "{error}");
+    let Err(Error::ValueTooLong { max, .. }) = table.put(b"key", vec![1; 60_000]) else {
+        panic!("a value longer than a segment");
+    };
+    assert!(table.check_pair(b"key", &vec![1; max]).is_ok());
+    let hour = WriteOptions::new().ttl(Duration::from_secs(3600));
+    table.put_with(b"key", vec![1; max], &hour).unwrap();
+    let error = table.put(b"key", vec![1; max + 1]).unwrap_err();
+    assert!(matches!(error, Error::ValueTooLong { found, .. } if found == max + 1), "{error}");
+}

@@ -3,9 +3,10 @@
 mod common;
 
 use common::{ROOT, b, crash, crash_keeping_all, files_named, reopen, store, table, tiny, world};
-use slotcask::{Error, Store, TableOptions};
+use slotcask::{CaskOptions, Error, Store, TableOptions, WriteOptions};
 use slotcask_io::SimDisk;
 use slotcask_io::sim::{CrashPlan, env_of};
+use std::time::Duration;
 
 fn names(store: &Store) -> Vec<String> {
     store.tables().unwrap().into_iter().map(|table| table.name).collect()
@@ -249,5 +250,77 @@ fn a_change_that_failed_on_one_shard_is_completed_in_memory_too() {
     assert_eq!(names(&store), ["t", "u"]);
     for n in 0..20 {
         store.open_table("u").unwrap().put(b(n), b(n)).unwrap();
+    }
+}
+
+#[test]
+fn a_table_whose_records_do_not_fit_the_log_is_not_created() {
+    let (store, _disk) = store(1, 1);
+    // The largest that is created takes puts, with a deadline too.
+    let options = |len| TableOptions::fixed(8, len).deadlines(true);
+    let (mut fits, mut too_long) = (1, 1 << 20);
+    while fits + 1 < too_long {
+        let len = (fits + too_long) / 2;
+        match store.create_table("t", options(len)) {
+            Ok(_) => {
+                store.drop_table("t").unwrap();
+                fits = len;
+            }
+            Err(error) => {
+                common::assert_says(&error, &["t", "log", "shards"]);
+                assert!(matches!(error, Error::Schema { .. }), "{error}");
+                too_long = len;
+            }
+        }
+    }
+    assert!(fits > 4096, "{fits}");
+    let table = store.create_table("t", options(fits)).unwrap();
+    let (key, value) = ([1; 8], vec![2; fits as usize]);
+    let hour = WriteOptions::new().ttl(Duration::from_secs(3600));
+    for _ in 0..10 {
+        table.put(key, &value).unwrap();
+        table.put_with(key, &value, &hour).unwrap();
+        assert!(table.persist(key).unwrap().is_some());
+        assert!(table.expire_in(key, Duration::from_secs(60)).unwrap().is_some());
+        table.put_many(&[(key, &value)]).unwrap();
+        table.update(key, |_| Some(value.clone())).unwrap();
+    }
+    assert_eq!(table.get(key).unwrap(), Some(value));
+}
+
+#[test]
+fn an_iterator_yields_an_error_that_stays_once() {
+    for dropped in [true, false] {
+        let (store, _disk) = store(2, 2);
+        let fixed = store.create_table("f", TableOptions::fixed(8, 8).ordered(true)).unwrap();
+        let cask = store.create_cask("c", &CaskOptions::new().ordered(true)).unwrap();
+        store.create_table("m", TableOptions::fixed(8, 8).ordered(true)).unwrap();
+        let map = store.fixed_map::<u64, u64>("m").unwrap();
+        for number in 0..3_u64 {
+            fixed.put(number.to_le_bytes(), [1; 8]).unwrap();
+            cask.put(number.to_le_bytes(), [1; 30]).unwrap();
+            map.put(&number, &number).unwrap();
+        }
+        let begun = (fixed.iter(), cask.iter(), fixed.scan().unwrap(), cask.scan().unwrap());
+        let (map_iter, map_range) = (map.iter(), map.range(..).unwrap());
+        let (fixed_keys, cask_keys) = (fixed.scan().unwrap().keys(), cask.scan().unwrap().keys());
+        if dropped {
+            for name in ["f", "c", "m"] {
+                store.drop_table(name).unwrap();
+            }
+        } else {
+            store.close().unwrap();
+        }
+        let errors = [
+            begun.0.take(9).map(|item| item.is_err()).collect::<Vec<_>>(),
+            begun.1.take(9).map(|item| item.is_err()).collect(),
+            begun.2.take(9).map(|item| item.is_err()).collect(),
+            begun.3.take(9).map(|item| item.is_err()).collect(),
+            map_iter.take(9).map(|item| item.is_err()).collect(),
+            map_range.take(9).map(|item| item.is_err()).collect(),
+            fixed_keys.take(9).map(|item| item.is_err()).collect(),
+            cask_keys.take(9).map(|item| item.is_err()).collect(),
+        ];
+        assert_eq!(errors, vec![vec![true]; 8][..], "dropped: {dropped}");
     }
 }

@@ -360,3 +360,24 @@ fn scans_beside_writers_show_what_stays() {
     assert_eq!(of_cask, sorted(cask.iter().map(Result::unwrap).collect()));
     store.close().unwrap();
 }
+
+/// A range delete is one record: ends that do not fit one are refused by name.
+#[test]
+fn ends_of_a_range_fit_a_record() {
+    let (store, _disk) = store(1, 1);
+    let cask = store.create_cask("c", &cask_options()).unwrap();
+    let fixed = store.create_table("f", TableOptions::fixed(8, 8).ordered(true)).unwrap();
+    cask.put(b"key", b"value").unwrap();
+    fixed.put(b"12345678", b"12345678").unwrap();
+    for len in (0..65_535).step_by(1013) {
+        let (from, to) = (vec![b'a'; len], vec![b'z'; len.max(1)]);
+        for deleted in [cask.delete_range(from.clone()..to.clone()), fixed.delete_range(from..to)] {
+            match deleted {
+                Ok(_) => assert!(len < 30_000, "{len}"),
+                Err(Error::KeyTooLong { max, found, .. }) => assert!(max < found, "{max} {found}"),
+                Err(error) => panic!("{len}: {error}"),
+            }
+        }
+        cask.put(b"key", b"value").unwrap();
+    }
+}

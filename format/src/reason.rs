@@ -95,6 +95,9 @@ impl fmt::Display for Reason {
             Self::Mismatch { what, expected, found } => {
                 write!(f, "{what}: expected {expected}, found {found}")
             }
+            Self::Range { what, found: 0, max } => {
+                write!(f, "{what}: found 0, 1 to {max} is allowed")
+            }
             Self::Range { what, found, max } => {
                 write!(f, "{what}: found {found}, at most {max} is allowed")
             }

@@ -133,6 +133,18 @@ impl AnyTable {
         }
     }
 
+    /// Says of a pair whose lengths fit the table whether it fits the store.
+    ///
+    /// # Errors
+    /// As the table says.
+    pub fn check_pair(&self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        match self {
+            // The store looked at that when the table was created.
+            Self::Fixed(_) => Ok(()),
+            Self::Cask(table) => table.check_pair(key, value),
+        }
+    }
+
     /// Stores a pair.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use crate::cask::shared::{CaskRoute, CaskTable};
 use crate::error::Result;
+use crate::iter::Ended;
 use slotcask_cask::{CachedRecord, KeyHash, Location};
 use slotcask_format::BLOCK_SIZE;
 use slotcask_format::mutants;
@@ -24,6 +25,7 @@ pub struct CaskIter {
     /// The files as they were then: a merge may take them out of the store meanwhile.
     files: BTreeMap<u64, Arc<dyn File>>,
     window: Option<Window>,
+    ended: Ended,
 }
 
 #[derive(Debug)]
@@ -45,6 +47,7 @@ impl CaskTable {
             loaded: false,
             files: BTreeMap::new(),
             window: None,
+            ended: Ended::default(),
         }
     }
 }
@@ -174,9 +177,8 @@ impl Iterator for CaskIter {
     type Item = Result<(Vec<u8>, Vec<u8>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.next_record() {
-            Ok(record) => record.map(|record| Ok((record.key().to_vec(), record.value().to_vec()))),
-            Err(error) => Some(Err(error)),
-        }
+        let next = self.next_record();
+        let pair = |record: CachedRecord| (record.key().to_vec(), record.value().to_vec());
+        self.ended.item(next.map(|record| record.map(pair)))
     }
 }

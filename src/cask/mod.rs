@@ -21,7 +21,7 @@ pub use shared::CaskTable;
 
 pub(crate) use batch::CaskOperation;
 pub(crate) use recover::{CaskRedo, apply, forget};
-pub(crate) use shared::{CaskRoute, CaskShared};
+pub(crate) use shared::{CaskRoute, CaskShared, EXTENSION_ROOM};
 pub(crate) use shelf::Shelf;
 pub(crate) use usage::Usage;
 pub(crate) use write::{place, reserve};

@@ -135,21 +135,30 @@ impl CaskTable {
         Err(Error::KeyTooLong { table: self.name().to_owned(), max, found: key.len() })
     }
 
-    /// Checks that a pair fits the table, and one flush of the log.
+    /// Checks that a pair could be put, for its lengths; writes nothing. A pair fits the table, and a segment of the log.
+    ///
+    /// # Errors
+    /// [`Error::KeyTooLong`], [`Error::ValueTooLong`].
     #[inline]
-    pub(crate) fn check_pair(&self, key: &[u8], value: &[u8]) -> Result<()> {
+    pub fn check_pair(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.check_key(key)?;
         let max = self.shared.schema.value_len as usize;
         let size = record_size(EXTENSION_ROOM, key.len(), value.len());
         if value.len() <= max && size <= self.store.batch_len_max {
             return Ok(());
         }
-        let room = self.store.batch_len_max.saturating_sub(size - value.len());
-        Err(Error::ValueTooLong {
-            table: self.name().to_owned(),
-            max: max.min(room),
-            found: value.len(),
-        })
+        // Records are whole words long.
+        let log_max = self.store.batch_len_max / 8 * 8;
+        let table = self.name().to_owned();
+        match log_max.checked_sub(record_size(EXTENSION_ROOM, 0, 0) + key.len()) {
+            Some(room) => {
+                Err(Error::ValueTooLong { table, max: max.min(room), found: value.len() })
+            }
+            None => {
+                let max = log_max - record_size(EXTENSION_ROOM, 0, 0);
+                Err(Error::KeyTooLong { table, max, found: key.len() })
+            }
+        }
     }
 
     /// `value` as it is stored, when the table compresses and that makes it shorter. Not under a lock where it can be helped.

@@ -66,7 +66,11 @@ macro_rules! ordered {
             /// gibibyte together;
             /// [`crate::Error::KeyTooLong`] when a bound is longer than any key can be.
             pub fn delete_range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Result<u64> {
-                delete_range(self, &RangeOf::new(self.name(), bounds)?, &WriteOptions::default())
+                delete_range(
+                    self,
+                    &RangeOf::new(self.name(), self.store.batch_len_max, bounds)?,
+                    &WriteOptions::default(),
+                )
             }
 
             /// As `delete_range`, with options.
@@ -78,7 +82,11 @@ macro_rules! ordered {
                 bounds: impl RangeBounds<K>,
                 options: &WriteOptions,
             ) -> Result<u64> {
-                delete_range(self, &RangeOf::new(self.name(), bounds)?, options)
+                delete_range(
+                    self,
+                    &RangeOf::new(self.name(), self.store.batch_len_max, bounds)?,
+                    options,
+                )
             }
 
             /// Removes all keys that begin with `prefix`; otherwise as `delete_range`.
@@ -86,7 +94,8 @@ macro_rules! ordered {
             /// # Errors
             /// As `delete_range`.
             pub fn delete_prefix(&self, prefix: impl AsRef<[u8]>) -> Result<u64> {
-                let range = RangeOf::prefix(self.name(), prefix.as_ref())?;
+                let range =
+                    RangeOf::prefix(self.name(), self.store.batch_len_max, prefix.as_ref())?;
                 delete_range(self, &range, &WriteOptions::default())
             }
         }

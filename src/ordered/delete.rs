@@ -30,7 +30,11 @@ pub(crate) struct RangeOf {
 }
 
 impl RangeOf {
-    pub(crate) fn new<K: AsRef<[u8]>>(table: &str, bounds: impl RangeBounds<K>) -> Result<Self> {
+    pub(crate) fn new<K: AsRef<[u8]>>(
+        table: &str,
+        record_max: usize,
+        bounds: impl RangeBounds<K>,
+    ) -> Result<Self> {
         let from = match bounds.start_bound() {
             Bound::Unbounded => Vec::new(),
             Bound::Included(key) => key.as_ref().to_vec(),
@@ -45,19 +49,23 @@ impl RangeOf {
             Bound::Included(key) => behind(key.as_ref()),
             Bound::Excluded(key) => Some(key.as_ref().to_vec()),
         };
-        Self { from, to }.checked(table)
+        Self { from, to }.checked(table, record_max)
     }
 
-    pub(crate) fn prefix(table: &str, prefix: &[u8]) -> Result<Self> {
-        Self { from: prefix.to_vec(), to: prefix_end(prefix) }.checked(table)
+    pub(crate) fn prefix(table: &str, record_max: usize, prefix: &[u8]) -> Result<Self> {
+        Self { from: prefix.to_vec(), to: prefix_end(prefix) }.checked(table, record_max)
     }
 
-    fn checked(self, table: &str) -> Result<Self> {
-        let found = self.from.len().max(self.to.as_ref().map_or(0, Vec::len));
-        if found <= KEY_LEN_MAX {
+    /// Both ends of the range and one key stand in a record, of at most `record_max` bytes.
+    fn checked(self, table: &str, record_max: usize) -> Result<Self> {
+        let (from, to) = (self.from.len(), self.end().map_or(0, <[u8]>::len));
+        let found = from.max(to);
+        let size = |from, to| record_size(0, from, RangeDelete::size(to, 1, true)) + 8;
+        if found <= KEY_LEN_MAX && size(from, to) <= record_max {
             return Ok(self);
         }
-        Err(Error::KeyTooLong { table: table.to_owned(), max: KEY_LEN_MAX, found })
+        let max = KEY_LEN_MAX.min(record_max.saturating_sub(size(0, 0)) / 2);
+        Err(Error::KeyTooLong { table: table.to_owned(), max, found })
     }
 
     fn end(&self) -> Option<&[u8]> {

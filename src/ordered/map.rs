@@ -78,13 +78,13 @@ impl<K: FixedKey, V: FixedValue> Iterator for MapRange<K, V> {
     type Item = Result<(K, V)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.range.next_ref() {
-            Ok(pair) => pair.map(|(key, value)| {
-                let key = K::read_from_bytes(key).expect("keys have the length of their type");
-                let value = V::read_from_bytes(value).expect("values too");
-                Ok((key, value))
-            }),
-            Err(error) => Some(Err(error)),
-        }
+        let next = self.range.next_ref();
+        let pair = |(key, value): (&[u8], &[u8])| {
+            let key = K::read_from_bytes(key).expect("keys have the length of their type");
+            let value = V::read_from_bytes(value).expect("values too");
+            (key, value)
+        };
+        let next = next.map(|next| next.map(pair));
+        self.range.ended.item(next)
     }
 }

@@ -1,6 +1,7 @@
 //! Scans of a range of keys.
 
 use crate::error::Result;
+use crate::iter::Ended;
 use crate::ordered::cursor::Cursor;
 use crate::ordered::tables::OrderedTable;
 use std::ops::{Bound, RangeBounds};
@@ -27,6 +28,7 @@ pub struct Range<T: OrderedTable> {
     value: Vec<u8>,
     /// What is known of keys ahead, by the last bits of their number in the cursor.
     known: [Option<T::Prepared>; KNOWN],
+    pub(crate) ended: Ended,
 }
 
 /// The keys of a range, without reading values; see [`Range::keys`].
@@ -50,7 +52,8 @@ impl<T: OrderedTable> Range<T> {
         let owned = |bound: Bound<&K>| bound.map(|key| key.as_ref().to_vec());
         let (from, to) = (owned(bounds.start_bound()), owned(bounds.end_bound()));
         let cursor = Cursor::new(table.sources()?, from, to);
-        Ok(Self { table: table.clone(), cursor, value: Vec::new(), known: [None; KNOWN] })
+        let (table, ended) = (table.clone(), Ended::default());
+        Ok(Self { table, cursor, value: Vec::new(), known: [None; KNOWN], ended })
     }
 
     pub(crate) fn of_prefix(table: &T, prefix: &[u8]) -> Result<Self> {
@@ -146,10 +149,9 @@ impl<T: OrderedTable> Iterator for Range<T> {
     type Item = Result<Pair>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.next_ref() {
-            Ok(pair) => pair.map(|(key, value)| Ok((key.to_vec(), value.to_vec()))),
-            Err(error) => Some(Err(error)),
-        }
+        let next = self.next_ref();
+        let next = next.map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())));
+        self.ended.item(next)
     }
 }
 
@@ -167,10 +169,8 @@ impl<T: OrderedTable> Iterator for Keys<T> {
     type Item = Result<Vec<u8>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.next_ref() {
-            Ok(key) => key.map(|key| Ok(key.to_vec())),
-            Err(error) => Some(Err(error)),
-        }
+        let next = self.next_ref().map(|key| key.map(<[u8]>::to_vec));
+        self.range.ended.item(next)
     }
 }
 

@@ -3,7 +3,7 @@
 //! A change is a record in every shard's log with one number. It is acknowledged when it is durable on all shards; an opening
 //! that finds it on some shards completes it on the others before the store serves.
 
-use crate::cask::CaskShared;
+use crate::cask::{CaskShared, EXTENSION_ROOM};
 use crate::error::{Error, Result};
 use crate::shard::{CatalogueEntry, Shard};
 use crate::stats::TableInfo;
@@ -150,6 +150,19 @@ impl StoreInner {
                 self.shard_count
             );
             return Err(Error::Schema { table: name.clone(), reason });
+        }
+        // Pairs of a cask table are looked at one by one.
+        if schema.kind != TableKind::Cask {
+            let extension = if schema.deadlines { EXTENSION_ROOM } else { 0 };
+            let size = record_size(extension, schema.key_len as usize, schema.value_len as usize);
+            if size > self.batch_len_max {
+                let max = self.batch_len_max;
+                let reason = format!(
+                    "a record of it takes {size} bytes, and one segment of this store's log holds {max}; create the store with a larger \
+                     log, or with fewer shards"
+                );
+                return Err(Error::Schema { table: name.clone(), reason });
+            }
         }
         Ok(())
     }

@@ -176,7 +176,15 @@ impl Loader<'_> {
                 ));
             }
             match self.source.next() {
-                Ok(Some(row)) => self.push(row),
+                Ok(Some(row)) => match self.table.check_pair(&row.key, &row.value) {
+                    Ok(()) => self.push(row),
+                    Err(error) => {
+                        self.write()?;
+                        let line = self.source.number();
+                        self.refused = Some(line);
+                        return Err(self.source.bad_line(line, &error.to_string()));
+                    }
+                },
                 Ok(None) => return self.write(),
                 Err(failure) => {
                     self.write()?;

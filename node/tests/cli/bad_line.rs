@@ -43,3 +43,16 @@ fn a_missing_file_is_bad_input() {
     slotcask(&["load", &place.db(), "t", &place.path("nowhere")]).fails(2).says("nowhere");
     slotcask(&["load", &place.db(), "t", &place.db()]).fails(2).says("is a directory");
 }
+
+/// A value that fits the table and no segment of the log.
+#[test]
+fn a_row_too_long_for_the_log_is_named_and_the_rows_before_it_are_loaded() {
+    let place = Place::new();
+    let log = ["create", &place.db(), "--shards", "2", "--log-size", "1M"];
+    slotcask(&[&log[..], &["--table", "c", "--kind", "cask"]].concat()).exits(0);
+    let input = format!("row1\tvalue\nrow2\tvalue\nbig\t{}\nrow4\tvalue\n", "x".repeat(100_000));
+    let run = slotcask_with_input(&["load", &place.db(), "c"], input.as_bytes()).fails(2);
+    run.says("standard input line 3: ").says("100000");
+    slotcask(&["get", &place.db(), "c", "row2"]).exits(0).prints("value");
+    slotcask(&["get", &place.db(), "c", "row4"]).exits(1);
+}
