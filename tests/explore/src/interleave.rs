@@ -39,14 +39,15 @@ pub struct Tally {
 /// Operations that leave what the store holds as it is.
 const QUIET: [Op; 6] = [Op::Checkpoint, Op::Rotate, Op::Seal, Op::Merge, Op::Poll, Op::Sync];
 /// Lives after which a checkpoint, or a merge, has the most to do, each with a pair.
-const DIRECTED: [(&[Op], First, Op); 11] = {
+const DIRECTED: [(&[Op], First, Op); 13] = {
     use First::{Does, Reads};
     use Op::{
-        CaskBatch, CaskFill, CaskOverwrite, CaskPut, Checkpoint, Grow, Merge, Poll, Rotate, Seal,
+        CaskBatch, CaskFill, CaskOverwrite, CaskPut, Checkpoint, Grow, Merge, Poll, Put, Rotate,
+        Seal,
     };
     [
-        // One segment leaves the log and nothing was appended since the checkpoint before: what is written to then would be next.
-        (&[CaskPut, Rotate, CaskPut, Poll, Checkpoint], Does(Checkpoint), Rotate),
+        // One segment leaves the log; the one that is written to would be next, if another begins meanwhile.
+        (&[CaskPut, Rotate, CaskPut, Poll], Does(Checkpoint), Rotate),
         (&[CaskFill, Checkpoint], Does(Checkpoint), CaskFill),
         (&[CaskFill, Rotate, CaskFill, Rotate, Checkpoint], Does(Checkpoint), Checkpoint),
         (&[CaskFill, Seal, CaskOverwrite, CaskFill, Seal], Does(Merge), CaskOverwrite),
@@ -58,6 +59,10 @@ const DIRECTED: [(&[Op], First, Op); 11] = {
         (&[CaskPut, Checkpoint], Does(CaskBatch), Poll),
         (&[CaskFill, Rotate, Grow], Does(Checkpoint), Grow),
         (&[CaskFill, Rotate, CaskFill], Does(CaskFill), Checkpoint),
+        // Another segment begins while pages are written, behind records that are not in them.
+        (&[Put, CaskFill, CaskFill, Poll], Does(Checkpoint), CaskFill),
+        // What leaves the log is moved, and written meanwhile.
+        (&[Put, CaskFill, Rotate, Poll], Does(Checkpoint), CaskFill),
     ]
 };
 /// How long the second operation is waited for before it counts as waiting for a lock.
