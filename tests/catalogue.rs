@@ -275,7 +275,7 @@ fn a_table_whose_records_do_not_fit_the_log_is_not_created() {
     }
     assert!(fits > 4096, "{fits}");
     let table = store.create_table("t", options(fits)).unwrap();
-    let (key, value) = ([1; 8], vec![2; fits as usize]);
+    let (key, value) = ([1; 8], vec![2; fits]);
     let hour = WriteOptions::new().ttl(Duration::from_secs(3600));
     for _ in 0..10 {
         table.put(key, &value).unwrap();
