@@ -2,6 +2,7 @@
 
 mod background;
 mod calls;
+mod dirs;
 mod disk;
 mod file;
 mod lock;

@@ -1,6 +1,8 @@
 //! Files and directories of the operating system.
 
+use super::dirs::Dirs;
 use super::file::OsRaw;
+use super::lock::OsLock;
 use super::ring::Rings;
 use super::{calls, lock};
 use crate::disk::{DirEntry, Disk, File, FileLock, OpenMode, Stat};
@@ -10,7 +12,7 @@ use parking_lot::Mutex;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Mode of new directories.
@@ -44,6 +46,7 @@ pub(super) struct Shared {
     pub(super) rings: Option<Rings>,
     /// What was done without, and the sentence about it.
     fallbacks: Mutex<Vec<(&'static str, String)>>,
+    dirs: Dirs,
 }
 
 /// Names a fallback, so that it is said once.
@@ -111,7 +114,12 @@ impl OsDisk {
             Some(Ok(rings)) => (Some(rings), None),
             Some(Err(error)) => (None, Some(error)),
         };
-        let shared = Shared { direct: options.direct, rings, fallbacks: Mutex::default() };
+        let shared = Shared {
+            direct: options.direct,
+            rings,
+            fallbacks: Mutex::default(),
+            dirs: Dirs::default(),
+        };
         if let Some(error) = refused {
             shared.fall_back(RING_FAILED, || ring_sentence(&error));
         }
@@ -128,6 +136,23 @@ impl Default for OsDisk {
 /// The empty path, which is the parent of a relative name, stands for the working directory.
 fn dir_path(dir: &Path) -> &Path {
     if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
+}
+
+/// A held lock, and the directory whose descriptors are kept for as long.
+#[derive(Debug)]
+struct LockedDir {
+    #[expect(dead_code, reason = "held, not looked at")]
+    lock: OsLock,
+    root: PathBuf,
+    shared: Arc<Shared>,
+}
+
+impl FileLock for LockedDir {}
+
+impl Drop for LockedDir {
+    fn drop(&mut self) {
+        self.shared.dirs.forget(&self.root);
+    }
 }
 
 fn stat_of(metadata: &std::fs::Metadata) -> Stat {
@@ -195,14 +220,17 @@ impl Disk for OsDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<()> {
-        let fail = |error: io::Error| IoError::from_os("sync directory", dir, &error);
-        let flags = libc::O_RDONLY | libc::O_DIRECTORY;
-        let fd = uninterrupted(|| calls::open(dir_path(dir), flags)).map_err(fail)?;
-        uninterrupted(|| calls::fsync(fd.as_fd())).map_err(fail)
+        self.shared
+            .dirs
+            .sync(dir_path(dir))
+            .map_err(|error| IoError::from_os("sync directory", dir, &error))
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn FileLock>> {
-        lock::lock(path)
+        let root = dir_path(path.parent().unwrap_or(Path::new(""))).to_owned();
+        let lock = lock::lock(path)?;
+        self.shared.dirs.keep(&root);
+        Ok(Box::new(LockedDir { lock, root, shared: Arc::clone(&self.shared) }))
     }
 
     fn fallbacks(&self) -> Vec<String> {

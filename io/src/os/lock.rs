@@ -9,7 +9,6 @@
 //! does not unlock it; the lock is given back by name.
 
 use super::calls;
-use crate::disk::FileLock;
 use crate::error::{IoError, IoErrorKind, Result};
 use crate::retry::uninterrupted;
 use parking_lot::Mutex;
@@ -35,12 +34,10 @@ const ATTEMPTS_MAX: u32 = 16;
 
 /// A held lock.
 #[derive(Debug)]
-struct OsLock {
+pub(super) struct OsLock {
     id: Id,
     fd: Arc<OwnedFd>,
 }
-
-impl FileLock for OsLock {}
 
 impl Drop for OsLock {
     fn drop(&mut self) {
@@ -67,7 +64,7 @@ pub(super) fn with_held<T>(with: impl FnOnce(&[RawFd], u64) -> T) -> T {
 }
 
 /// Locks `path`, which is made if it is not there.
-pub(super) fn lock(path: &Path) -> Result<Box<dyn FileLock>> {
+pub(super) fn lock(path: &Path) -> Result<OsLock> {
     let fail = |error: &io::Error| IoError::from_os("lock", path, error);
     let locked = |who: &str| {
         IoError::new(
@@ -101,7 +98,7 @@ pub(super) fn lock(path: &Path) -> Result<Box<dyn FileLock>> {
         let fd = Arc::new(fd);
         held.insert((device, inode), Arc::clone(&fd));
         GENERATION.fetch_add(1, Ordering::Release);
-        return Ok(Box::new(OsLock { id: (device, inode), fd }));
+        return Ok(OsLock { id: (device, inode), fd });
     }
     Err(IoError::new(
         "lock",
