@@ -10,7 +10,7 @@
 use crate::error::Result;
 use std::fmt::Debug;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How to open a file.
@@ -60,7 +60,19 @@ pub struct Write<'a> {
 pub type Arrived<'a> = dyn FnMut(&mut [u8]) -> ControlFlow<()> + 'a;
 
 /// A held lock on a file; released when dropped (and by the kernel when the process ends).
-pub trait FileLock: Send + Sync + Debug {}
+pub trait FileLock: Send + Sync + Debug {
+    /// The name that was locked. It does not keep the lock.
+    fn name(&self) -> Arc<dyn LockedName>;
+}
+
+/// The name of a file that was locked.
+pub trait LockedName: Send + Sync + Debug {
+    /// Makes sure that the name still is that of the file that was locked.
+    ///
+    /// # Errors
+    /// Kind `Moved` when it is not; otherwise as the operating system says.
+    fn verify(&self) -> Result<()>;
+}
 
 /// Files and directories.
 pub trait Disk: Send + Sync + Debug {
@@ -111,6 +123,14 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// Kind `Locked` when another open of the same file holds it; otherwise as the operating system says.
     fn lock(&self, path: &Path) -> Result<Box<dyn FileLock>>;
+
+    /// The path that `path` stands for, whatever the working directory will be.
+    ///
+    /// # Errors
+    /// When the working directory cannot be had.
+    fn absolute(&self, path: &Path) -> Result<PathBuf> {
+        Ok(path.to_owned())
+    }
 
     /// What this disk had to do without (O_DIRECT, io_uring, ...), one sentence each with what to do about it.
     fn fallbacks(&self) -> Vec<String>;

@@ -5,7 +5,7 @@ use super::file::OsRaw;
 use super::lock::OsLock;
 use super::ring::Rings;
 use super::{calls, lock};
-use crate::disk::{DirEntry, Disk, File, FileLock, OpenMode, Stat};
+use crate::disk::{DirEntry, Disk, File, FileLock, LockedName, OpenMode, Stat};
 use crate::error::{IoError, Result};
 use crate::retry::{BLOCK, RetryFile, uninterrupted};
 use parking_lot::Mutex;
@@ -141,13 +141,17 @@ fn dir_path(dir: &Path) -> &Path {
 /// A held lock, and the directory whose descriptors are kept for as long.
 #[derive(Debug)]
 struct LockedDir {
-    #[expect(dead_code, reason = "held, not looked at")]
     lock: OsLock,
+    path: PathBuf,
     root: PathBuf,
     shared: Arc<Shared>,
 }
 
-impl FileLock for LockedDir {}
+impl FileLock for LockedDir {
+    fn name(&self) -> Arc<dyn LockedName> {
+        Arc::new(self.lock.name(&self.path))
+    }
+}
 
 impl Drop for LockedDir {
     fn drop(&mut self) {
@@ -230,7 +234,13 @@ impl Disk for OsDisk {
         let root = dir_path(path.parent().unwrap_or(Path::new(""))).to_owned();
         let lock = lock::lock(path)?;
         self.shared.dirs.keep(&root);
-        Ok(Box::new(LockedDir { lock, root, shared: Arc::clone(&self.shared) }))
+        let path = path.to_owned();
+        Ok(Box::new(LockedDir { lock, path, root, shared: Arc::clone(&self.shared) }))
+    }
+
+    fn absolute(&self, path: &Path) -> Result<PathBuf> {
+        std::path::absolute(dir_path(path))
+            .map_err(|error| IoError::from_os("make absolute", path, &error))
     }
 
     fn fallbacks(&self) -> Vec<String> {

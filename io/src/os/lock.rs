@@ -9,6 +9,7 @@
 //! does not unlock it; the lock is given back by name.
 
 use super::calls;
+use crate::disk::LockedName;
 use crate::error::{IoError, IoErrorKind, Result};
 use crate::retry::uninterrupted;
 use parking_lot::Mutex;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,6 +38,38 @@ const ATTEMPTS_MAX: u32 = 16;
 pub(super) struct OsLock {
     id: Id,
     fd: Arc<OwnedFd>,
+}
+
+impl OsLock {
+    /// Its name, which was `path`.
+    pub(super) fn name(&self, path: &Path) -> OsLockedName {
+        OsLockedName { path: path.to_owned(), id: self.id }
+    }
+}
+
+/// The name of a lock file, and which file that was.
+#[derive(Debug)]
+pub(super) struct OsLockedName {
+    path: PathBuf,
+    id: Id,
+}
+
+impl LockedName for OsLockedName {
+    fn verify(&self) -> Result<()> {
+        match uninterrupted(|| std::fs::metadata(&self.path)) {
+            Ok(found) if (found.dev(), found.ino()) == self.id => Ok(()),
+            Ok(_) => Err(IoError::moved(&self.path)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Err(IoError::moved(&self.path))
+            }
+            Err(error) => Err(IoError::from_os("verify the lock", &self.path, &error)),
+        }
+    }
 }
 
 impl Drop for OsLock {
