@@ -1,7 +1,7 @@
 //! A process runs out of descriptors while it writes: what needs one is refused, nothing is poisoned, and writes work again when
 //! descriptors come back.
 
-use slotcask::Options;
+use slotcask::{CaskTable, Durability, Options};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::process::Command;
@@ -64,4 +64,53 @@ fn refused_for_a_while(free: usize, background: bool) {
     for (key, value) in &model {
         assert_eq!(cask.get(key.to_be_bytes()).unwrap().as_deref(), Some(&value[..]), "{key}");
     }
+}
+
+#[test]
+fn data_files_are_more_than_descriptors() {
+    limited("data_files_are_more_than_descriptors", || {
+        for map in [false, true] {
+            more_files_than_descriptors(map);
+        }
+    });
+}
+
+/// Writes some 200 data files, reads all of them, iterates while a merge removes them, and opens the store again.
+fn more_files_than_descriptors(map: bool) {
+    const KEYS: u64 = 10_000;
+    let dir = tempfile::tempdir().unwrap();
+    let options = || {
+        let options = Options::new().shards(1).segment_size(64 << 10).log_size(512 << 10);
+        options.durability(Durability::Buffered).value_cache(0).map_data_files(map)
+    };
+    let value = |key: u64| vec![key as u8; 1000];
+    let store = options().open(dir.path()).unwrap();
+    let cask = store.cask("c").unwrap();
+    for key in 0..KEYS {
+        cask.put(key.to_be_bytes(), value(key)).unwrap();
+    }
+    store.checkpoint().unwrap();
+    let check = |cask: &CaskTable| {
+        for key in (0..KEYS / 5).map(|n| n * 7919 % KEYS) {
+            assert_eq!(cask.get(key.to_be_bytes()).unwrap(), Some(value(key)), "{key}");
+        }
+    };
+    check(&cask);
+    let files = std::fs::read_dir(dir.path().join("shard-000")).unwrap().count();
+    assert!(files > 120, "{files} files");
+    drop(cask);
+    store.close().unwrap();
+    let store = options().open(dir.path()).unwrap();
+    let cask = store.cask("c").unwrap();
+    check(&cask);
+    for key in (0..KEYS).filter(|key| key % 4 == 0) {
+        assert!(cask.delete(key.to_be_bytes()).unwrap());
+    }
+    let mut iter = cask.iter();
+    let mut found: u64 = iter.by_ref().take(100).map(|row| row.unwrap().1.len() as u64).sum();
+    store.merge().unwrap();
+    found += iter.map(|row| row.unwrap().1.len() as u64).sum::<u64>();
+    assert_eq!(found, KEYS / 4 * 3 * 1000);
+    drop(cask);
+    store.close().unwrap();
 }

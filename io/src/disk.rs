@@ -18,7 +18,10 @@ use std::sync::Arc;
 pub enum OpenMode {
     /// For reading; it must be there.
     Read,
-    /// For reading through the page cache, in memory, where the disk can; it must be there, and stay as long as it is: a file that gets
+    /// For reading, one of many; it must be there, and stay as long as it is. The disk may close its descriptor between reads and open
+    /// it again by name, so that there may be more such files than descriptors. One that is removed or renamed stays readable.
+    Pooled,
+    /// As `Pooled`, through the page cache, in memory, where the disk can: a file that gets
     /// shorter, or a device that fails to read, may end the process.
     Map,
     /// For reading and writing; it must be there.
@@ -109,7 +112,7 @@ pub trait Disk: Send + Sync + Debug {
     /// Removes a file. Whoever has it open goes on reading it.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system says. Kind `NoDescriptors` when too many files that were removed are held open.
     fn remove(&self, path: &Path) -> Result<()>;
 
     /// Makes the names in `dir` durable.

@@ -24,7 +24,7 @@ pub use entropy::{Entropy, OsEntropy};
 pub use error::{IoError, IoErrorKind, Result};
 pub use guarded::GuardedDisk;
 pub use heap::give_back;
-pub use os::{OsDisk, OsOptions, work_in_background};
+pub use os::{OsDisk, OsOptions, raise_descriptor_limit, work_in_background};
 pub use pages::PageBuf;
 pub use prefetch::prefetch;
 pub use sim::{SimDisk, SimOptions, sim_env};

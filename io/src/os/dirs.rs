@@ -4,6 +4,7 @@
 //! already, which nobody can tell from a sync that failed. So a directory that was synced once stays open.
 
 use super::calls;
+use super::pool::with_descriptor;
 use crate::retry::uninterrupted;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -66,7 +67,7 @@ impl Dirs {
         }
         found?;
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
-        let fd = uninterrupted(|| calls::open(path, flags))?;
+        let fd = with_descriptor(|| calls::open(path, flags))?;
         let (device, inode, _) = calls::identity(fd.as_fd())?;
         let dir = Arc::new(Dir { fd, id: (device, inode) });
         if state.roots.iter().any(|root| path.starts_with(root)) {

@@ -9,6 +9,7 @@
 //! does not unlock it; the lock is given back by name.
 
 use super::calls;
+use super::pool::with_descriptor;
 use crate::disk::LockedName;
 use crate::error::{IoError, IoErrorKind, Result};
 use crate::retry::uninterrupted;
@@ -143,9 +144,9 @@ pub(super) fn lock(path: &Path) -> Result<OsLock> {
 
 /// Opens the lock file; on a read-only file system for reading, which flock accepts.
 fn open_lock_file(path: &Path) -> io::Result<OwnedFd> {
-    match uninterrupted(|| calls::open(path, libc::O_RDWR | libc::O_CREAT)) {
+    match with_descriptor(|| calls::open(path, libc::O_RDWR | libc::O_CREAT)) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EROFS | libc::EACCES)) => {
-            uninterrupted(|| calls::open(path, libc::O_RDONLY)).map_err(|_| error)
+            with_descriptor(|| calls::open(path, libc::O_RDONLY)).map_err(|_| error)
         }
         other => other,
     }
