@@ -139,7 +139,7 @@ pub fn open_data(
         DataOrigin::Merged => ShardFile::Data(file.generation),
     };
     let path = ident.dir.join(name.name());
-    let mode = if ident.map { OpenMode::Map } else { OpenMode::Read };
+    let mode = if ident.map { OpenMode::Map } else { OpenMode::Pooled };
     match env.disk.open(&path, mode) {
         Ok(file) => Ok(file),
         Err(error) if error.kind == IoErrorKind::NotFound => Err(CaskError::corrupt(

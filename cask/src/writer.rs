@@ -159,8 +159,10 @@ impl<'a> DataWriter<'a> {
             // Derived: the next opening makes it anew.
             tracing::warn!(%error, "a hint could not be written");
         }
-        let file =
-            if self.ident.map { open_data(self.env, self.ident, &state)? } else { self.file };
+        let file = open_data(self.env, self.ident, &state).unwrap_or_else(|error| {
+            tracing::warn!(%error, "a data file keeps the descriptor that it was written with");
+            self.file
+        });
         Ok(Output { state, hint, file })
     }
 

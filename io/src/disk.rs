@@ -10,7 +10,7 @@
 use crate::error::Result;
 use std::fmt::Debug;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How to open a file.
@@ -18,7 +18,10 @@ use std::sync::Arc;
 pub enum OpenMode {
     /// For reading; it must be there.
     Read,
-    /// For reading through the page cache, in memory, where the disk can; it must be there, and stay as long as it is: a file that gets
+    /// For reading, one of many; it must be there, and stay as long as it is. The disk may close its descriptor between reads and open
+    /// it again by name, so that there may be more such files than descriptors. One that is removed or renamed stays readable.
+    Pooled,
+    /// As `Pooled`, through the page cache, in memory, where the disk can: a file that gets
     /// shorter, or a device that fails to read, may end the process.
     Map,
     /// For reading and writing; it must be there.
@@ -60,7 +63,19 @@ pub struct Write<'a> {
 pub type Arrived<'a> = dyn FnMut(&mut [u8]) -> ControlFlow<()> + 'a;
 
 /// A held lock on a file; released when dropped (and by the kernel when the process ends).
-pub trait FileLock: Send + Sync + Debug {}
+pub trait FileLock: Send + Sync + Debug {
+    /// The name that was locked. It does not keep the lock.
+    fn name(&self) -> Arc<dyn LockedName>;
+}
+
+/// The name of a file that was locked.
+pub trait LockedName: Send + Sync + Debug {
+    /// Makes sure that the name still is that of the file that was locked.
+    ///
+    /// # Errors
+    /// Kind `Moved` when it is not; otherwise as the operating system says.
+    fn verify(&self) -> Result<()>;
+}
 
 /// Files and directories.
 pub trait Disk: Send + Sync + Debug {
@@ -97,7 +112,7 @@ pub trait Disk: Send + Sync + Debug {
     /// Removes a file. Whoever has it open goes on reading it.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As the operating system says. Kind `NoDescriptors` when too many files that were removed are held open.
     fn remove(&self, path: &Path) -> Result<()>;
 
     /// Makes the names in `dir` durable.
@@ -111,6 +126,14 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// Kind `Locked` when another open of the same file holds it; otherwise as the operating system says.
     fn lock(&self, path: &Path) -> Result<Box<dyn FileLock>>;
+
+    /// The path that `path` stands for, whatever the working directory will be.
+    ///
+    /// # Errors
+    /// When the working directory cannot be had.
+    fn absolute(&self, path: &Path) -> Result<PathBuf> {
+        Ok(path.to_owned())
+    }
 
     /// What this disk had to do without (O_DIRECT, io_uring, ...), one sentence each with what to do about it.
     fn fallbacks(&self) -> Vec<String>;

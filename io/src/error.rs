@@ -25,6 +25,8 @@ pub enum IoErrorKind {
     NoDescriptors,
     /// Another process holds the lock.
     Locked,
+    /// The lock file of a directory in use is not the one that was locked: directory moved or replaced, or lock file removed.
+    Moved,
     /// The file ends before the bytes asked for.
     UnexpectedEof,
     /// Anything else; EIO above all.
@@ -69,6 +71,14 @@ impl IoError {
             os_error: error.raw_os_error(),
             message: error.to_string(),
         }
+    }
+
+    /// The lock file at `path` is not the one that was locked.
+    #[must_use]
+    pub fn moved(path: &Path) -> Self {
+        let message = "this directory was moved or replaced, or its lock file removed, while the store was open; this process stops \
+                       writing to it: close the store, and open it where it is now";
+        Self::new("verify the lock", path, IoErrorKind::Moved, message)
     }
 
     /// True when space, quota, size limit or descriptors ran out: a state that passes.

@@ -222,6 +222,10 @@ fn io_meaning(error: &IoError) -> (Exit, &'static str) {
         ),
         IoErrorKind::ReadOnly => (Exit::Io, "the file system is mounted read-only; remount it"),
         IoErrorKind::Locked => (Exit::Busy, "another process has the store open"),
+        IoErrorKind::Moved => (
+            Exit::Io,
+            "the directory was moved, replaced or swept while it was in use; run it again on the store where it is now",
+        ),
         IoErrorKind::UnexpectedEof => (
             Exit::Corrupt,
             "a file is shorter than it should be; `slotcask check DIR` lists all damage",

@@ -19,5 +19,7 @@ mod signals;
 mod text;
 
 fn main() -> std::process::ExitCode {
+    // Each store keeps some files open, and those who read them at once more.
+    slotcask_io::raise_descriptor_limit();
     shell::run(std::env::args_os())
 }

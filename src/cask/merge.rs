@@ -246,12 +246,12 @@ impl Shard {
     pub(crate) fn left_log(&self, leaving: &Leaving) {
         self.take_over(&leaving.merged);
         for file in leaving.data.iter().filter(|file| file.origin == DataOrigin::Sealed) {
-            if !self.options.map_data {
-                continue;
-            }
+            // A segment keeps its descriptor; there is no end of data files.
             match slotcask_cask::open_data(&self.env, &self.cask_ident(), file) {
-                Ok(mapped) => self.log.files().replace(file.generation, mapped),
-                Err(error) => tracing::warn!(%error, "a data file is read as before, not mapped"),
+                Ok(open) => self.log.files().replace(file.generation, open),
+                Err(error) => {
+                    tracing::warn!(%error, "a data file is read as before, by the descriptor of its segment");
+                }
             }
         }
         let mut guard = self.lock();

@@ -1,10 +1,11 @@
 //! The lock of a store's directory: one process at a time has the store open, or reads its files with the tools.
 
 use crate::error::{Error, Result};
+use crate::shard::Shard;
 use slotcask_format::file_name::LOCK;
-use slotcask_io::{Env, FileLock, IoErrorKind};
+use slotcask_io::{Env, FileLock, GuardedDisk, IoErrorKind, LockedName};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Time between two attempts.
@@ -60,9 +61,7 @@ pub(crate) fn keep_closed(env: &Env, root: &Path) -> Result<Option<Box<dyn FileL
 
 /// A lock that several hold together.
 #[derive(Debug, Clone)]
-pub(crate) struct SharedLock(
-    #[expect(dead_code, reason = "held, not looked at")] Arc<dyn FileLock>,
-);
+pub(crate) struct SharedLock(Arc<dyn FileLock>);
 
 impl SharedLock {
     pub(crate) fn new(lock: Box<dyn FileLock>) -> Self {
@@ -70,4 +69,28 @@ impl SharedLock {
     }
 }
 
-impl FileLock for SharedLock {}
+impl FileLock for SharedLock {
+    fn name(&self) -> Arc<dyn LockedName> {
+        self.0.name()
+    }
+}
+
+/// The world in which names lead to the directory that is locked, or nowhere; and its disk.
+pub(crate) fn guarded(env: Env, lock: &dyn FileLock) -> (Env, Arc<GuardedDisk>) {
+    let disk = Arc::new(GuardedDisk::new(Arc::clone(&env.disk), lock));
+    (Env { disk: disk.clone(), ..env }, disk)
+}
+
+/// Has all shards of an open store stop writing when its directory is lost, each by its log: open files are its own, but the
+/// next segment would be somebody else's.
+pub(crate) fn poison_when_lost(disk: &GuardedDisk, shards: &[Arc<Shard>]) {
+    // Weak: shards hold the disk. Not the store: whoever dropped its last handle here would close it in the middle of a call.
+    let shards: Vec<Weak<Shard>> = shards.iter().map(Arc::downgrade).collect();
+    disk.when_lost(move |error| {
+        for shard in shards.iter().filter_map(Weak::upgrade) {
+            if shard.log.poison_cause().is_none() {
+                shard.log.poison(error.to_string());
+            }
+        }
+    });
+}

@@ -9,7 +9,7 @@ use crate::store::catalogue::{Catalogue, TableShared};
 use crate::store::complete::complete_ddl_in_memory;
 use crate::store::create::{self, Found, look};
 use crate::store::epoch::{EpochState, read_history};
-use crate::store::lock::{lock, lock_to_read};
+use crate::store::lock::{guarded, lock, lock_to_read, poison_when_lost};
 use crate::store::recover::{Budgets, OpenedShard, ShardContext, read_shard, start_shard};
 use crate::store::{Store, StoreInner};
 use parking_lot::Mutex;
@@ -27,6 +27,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 impl Store {
     pub(crate) fn open_with(env: Env, root: &Path, options: Options) -> Result<Self> {
+        // Names are used for as long as the store is open, whatever the working directory is by then.
+        let root = &*env.disk.absolute(root)?;
         let found = look(&env, root)?;
         if !options.create || options.read_only {
             match &found {
@@ -56,6 +58,13 @@ impl Store {
         options: Options,
         file_lock: Option<Box<dyn FileLock>>,
     ) -> Result<Self> {
+        let (env, guard) = match file_lock.as_deref() {
+            Some(lock) => {
+                let (env, disk) = guarded(env, lock);
+                (env, Some(disk))
+            }
+            None => (env, None),
+        };
         // Looked at again under the lock: somebody may have created or adopted it meanwhile.
         let mut report = RecoveryReport::default();
         let mut superblock = match look(&env, root)? {
@@ -81,6 +90,9 @@ impl Store {
             env.disk.sync_dir(root)?;
         }
         let store = Self::recover(env, root, options, &superblock, file_lock, report, adopted)?;
+        if let Some(disk) = guard {
+            poison_when_lost(&disk, &store.inner.shards);
+        }
         if store.inner.options.background && !store.inner.read_only {
             let mut workers = store.inner.workers.lock();
             for shard in &store.inner.shards {

@@ -1,4 +1,4 @@
-//! Threads that work for others.
+//! What the process asks of the system for itself.
 
 use super::calls;
 
@@ -8,5 +8,13 @@ use super::calls;
 pub fn work_in_background() {
     if let Err(error) = calls::schedule_as_batch() {
         tracing::debug!(%error, "a background thread is scheduled like any other");
+    }
+}
+
+/// Raises the limit on descriptors to the highest that the process may set for itself. For programs: a library leaves the limits
+/// of its process alone. Where the system refuses, nothing changes.
+pub fn raise_descriptor_limit() {
+    if let Err(error) = calls::raise_descriptor_limit() {
+        tracing::debug!(%error, "the limit on descriptors stays as it is");
     }
 }

@@ -145,6 +145,30 @@ pub(super) fn size_limit() -> u64 {
     unsafe { limit.assume_init() }.rlim_cur
 }
 
+/// How many descriptors this process may have (RLIMIT_NOFILE, the soft limit).
+pub(super) fn descriptor_limit() -> u64 {
+    descriptor_limits().map_or(1024, |limits| limits.rlim_cur)
+}
+
+/// Raises the soft limit on descriptors to the hard one.
+pub(super) fn raise_descriptor_limit() -> io::Result<()> {
+    let mut limits = descriptor_limits()?;
+    if limits.rlim_cur == limits.rlim_max {
+        return Ok(());
+    }
+    limits.rlim_cur = limits.rlim_max;
+    // SAFETY: `limits` is valid for reads for the length of the call.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits) }).map(drop)
+}
+
+fn descriptor_limits() -> io::Result<libc::rlimit> {
+    let mut limits = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: `limits` has room for one rlimit.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limits.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it filled in all of it.
+    Ok(unsafe { limits.assume_init() })
+}
+
 /// sched_setscheduler(2) for the calling thread: SCHED_BATCH, unless somebody chose a policy for it.
 pub(super) fn schedule_as_batch() -> io::Result<()> {
     // SAFETY: the call takes no pointers.

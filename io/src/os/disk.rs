@@ -1,16 +1,20 @@
 //! Files and directories of the operating system.
 
+use super::dirs::Dirs;
 use super::file::OsRaw;
+use super::lock::OsLock;
+use super::pool::{Names, with_descriptor};
+use super::pooled::PooledRaw;
 use super::ring::Rings;
 use super::{calls, lock};
-use crate::disk::{DirEntry, Disk, File, FileLock, OpenMode, Stat};
+use crate::disk::{DirEntry, Disk, File, FileLock, LockedName, OpenMode, Stat};
 use crate::error::{IoError, Result};
 use crate::retry::{BLOCK, RetryFile, uninterrupted};
 use parking_lot::Mutex;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Mode of new directories.
@@ -44,6 +48,8 @@ pub(super) struct Shared {
     pub(super) rings: Option<Rings>,
     /// What was done without, and the sentence about it.
     fallbacks: Mutex<Vec<(&'static str, String)>>,
+    dirs: Dirs,
+    names: Names,
 }
 
 /// Names a fallback, so that it is said once.
@@ -111,11 +117,28 @@ impl OsDisk {
             Some(Ok(rings)) => (Some(rings), None),
             Some(Err(error)) => (None, Some(error)),
         };
-        let shared = Shared { direct: options.direct, rings, fallbacks: Mutex::default() };
+        let shared = Shared {
+            direct: options.direct,
+            rings,
+            fallbacks: Mutex::default(),
+            dirs: Dirs::default(),
+            names: Names::default(),
+        };
         if let Some(error) = refused {
             shared.fall_back(RING_FAILED, || ring_sentence(&error));
         }
         Self { shared: Arc::new(shared) }
+    }
+
+    fn open_pooled(
+        &self,
+        path: &Path,
+        mode: OpenMode,
+        open: impl FnOnce() -> io::Result<(OwnedFd, bool)>,
+    ) -> io::Result<PooledRaw> {
+        let (fd, direct) = self.shared.names.open(path, open)?;
+        let raw = PooledRaw::new(fd, direct, Arc::clone(&self.shared))?;
+        Ok(if mode == OpenMode::Map { raw.mapped(path) } else { raw })
     }
 }
 
@@ -130,6 +153,27 @@ fn dir_path(dir: &Path) -> &Path {
     if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
 }
 
+/// A held lock, and the directory whose descriptors are kept for as long.
+#[derive(Debug)]
+struct LockedDir {
+    lock: OsLock,
+    path: PathBuf,
+    root: PathBuf,
+    shared: Arc<Shared>,
+}
+
+impl FileLock for LockedDir {
+    fn name(&self) -> Arc<dyn LockedName> {
+        Arc::new(self.lock.name(&self.path))
+    }
+}
+
+impl Drop for LockedDir {
+    fn drop(&mut self) {
+        self.shared.dirs.forget(&self.root);
+    }
+}
+
 fn stat_of(metadata: &std::fs::Metadata) -> Stat {
     Stat { len: metadata.len(), is_dir: metadata.is_dir(), identity: metadata.ino() }
 }
@@ -137,26 +181,30 @@ fn stat_of(metadata: &std::fs::Metadata) -> Stat {
 impl Disk for OsDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn File>> {
         let flags = match mode {
-            OpenMode::Read | OpenMode::Map => libc::O_RDONLY,
+            OpenMode::Read | OpenMode::Pooled | OpenMode::Map => libc::O_RDONLY,
             OpenMode::ReadWrite => libc::O_RDWR,
             OpenMode::Create => libc::O_RDWR | libc::O_CREAT | libc::O_EXCL,
         };
         let fail = |error: io::Error| IoError::from_os("open", path, &error);
-        let fd = uninterrupted(|| calls::open(path, flags)).map_err(fail)?;
-        if mode == OpenMode::Map {
-            let raw = OsRaw { fd, direct: false, map: None, shared: Arc::clone(&self.shared) };
-            return Ok(Arc::new(RetryFile::new(raw.mapped(path), path)));
+        let open = || {
+            let fd = with_descriptor(|| calls::open(path, flags))?;
+            // Set after the open: a file system without O_DIRECT would create the file and then refuse the open.
+            let direct = mode != OpenMode::Map && self.shared.go_direct(fd.as_fd(), path)?;
+            Ok((fd, direct))
+        };
+        if matches!(mode, OpenMode::Pooled | OpenMode::Map) {
+            let raw = self.open_pooled(path, mode, open).map_err(fail)?;
+            return Ok(Arc::new(RetryFile::new(raw, path)));
         }
-        // Set after the open: a file system without O_DIRECT would create the file and then refuse the open.
-        let direct = self.shared.go_direct(fd.as_fd(), path).map_err(fail)?;
-        let raw = OsRaw { fd, direct, map: None, shared: Arc::clone(&self.shared) };
+        let (fd, direct) = open().map_err(fail)?;
+        let raw = OsRaw { fd, direct, shared: Arc::clone(&self.shared) };
         Ok(Arc::new(RetryFile::new(raw, path)))
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<DirEntry>> {
         let fail = |error: io::Error| IoError::from_os("list", dir, &error);
         let mut entries = Vec::new();
-        for entry in std::fs::read_dir(dir_path(dir)).map_err(fail)? {
+        for entry in with_descriptor(|| std::fs::read_dir(dir_path(dir))).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             let metadata = match entry.metadata() {
                 Ok(metadata) => metadata,
@@ -185,24 +233,37 @@ impl Disk for OsDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        uninterrupted(|| std::fs::rename(from, to))
+        self.shared
+            .names
+            .take_away(&[from, to], || std::fs::rename(from, to))
             .map_err(|error| IoError::from_os("rename", from, &error))
     }
 
     fn remove(&self, path: &Path) -> Result<()> {
-        uninterrupted(|| std::fs::remove_file(path))
+        self.shared
+            .names
+            .take_away(&[path], || std::fs::remove_file(path))
             .map_err(|error| IoError::from_os("remove", path, &error))
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<()> {
-        let fail = |error: io::Error| IoError::from_os("sync directory", dir, &error);
-        let flags = libc::O_RDONLY | libc::O_DIRECTORY;
-        let fd = uninterrupted(|| calls::open(dir_path(dir), flags)).map_err(fail)?;
-        uninterrupted(|| calls::fsync(fd.as_fd())).map_err(fail)
+        self.shared
+            .dirs
+            .sync(dir_path(dir))
+            .map_err(|error| IoError::from_os("sync directory", dir, &error))
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn FileLock>> {
-        lock::lock(path)
+        let root = dir_path(path.parent().unwrap_or(Path::new(""))).to_owned();
+        let lock = lock::lock(path)?;
+        self.shared.dirs.keep(&root);
+        let path = path.to_owned();
+        Ok(Box::new(LockedDir { lock, path, root, shared: Arc::clone(&self.shared) }))
+    }
+
+    fn absolute(&self, path: &Path) -> Result<PathBuf> {
+        std::path::absolute(dir_path(path))
+            .map_err(|error| IoError::from_os("make absolute", path, &error))
     }
 
     fn fallbacks(&self) -> Vec<String> {

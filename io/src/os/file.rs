@@ -1,30 +1,23 @@
 //! One open file of the operating system.
 
 use super::calls;
-use super::disk::{NO_MAP, RING_FAILED, Shared, ring_sentence};
-use super::mapping::Mapping;
+use super::disk::{RING_FAILED, Shared, ring_sentence};
 use super::pieces::Pieces;
 use crate::buffer::AlignedBuf;
 use crate::disk::{Arrived, Write};
 use crate::retry::{BLOCK, Finish, RawFile, uninterrupted};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// Zeros are written in pieces of this many bytes where space cannot be reserved.
 const ZEROS_LEN: usize = 1 << 20;
-
-/// Reads of mapped files up to this length are copies.
-const MAP_READ_MAX: usize = 64 << 10;
 
 /// An open file and what its disk knows.
 #[derive(Debug)]
 pub(super) struct OsRaw {
     pub(super) fd: OwnedFd,
     pub(super) direct: bool,
-    /// The file in memory, if it was opened so.
-    pub(super) map: Option<Mapping>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -37,25 +30,6 @@ fn within_limit(end: u64) -> io::Result<()> {
 }
 
 impl OsRaw {
-    /// The file with all of it in memory; as it is where that cannot be.
-    pub(super) fn mapped(mut self, path: &Path) -> Self {
-        let map = match self.len() {
-            // Nothing cannot be mapped, and has nothing to be read.
-            Ok(0) => return self,
-            len => len.and_then(|len| Mapping::new(self.fd.as_fd(), len)),
-        };
-        match map {
-            Ok(map) => self.map = Some(map),
-            Err(error) => self.shared.fall_back(NO_MAP, || {
-                format!(
-                    "{} cannot be mapped ({error}) and is read by system calls: raise vm.max_map_count or the limit on address space",
-                    path.display()
-                )
-            }),
-        }
-        self
-    }
-
     /// Grows by writing zeros from the end of the file on.
     fn write_zeros(&self, size: u64) -> io::Result<()> {
         let mut at = self.len()?;
@@ -80,11 +54,7 @@ impl OsRaw {
 
 impl RawFile for OsRaw {
     fn pread(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        match &self.map {
-            // Long reads go on from one to the next, which the kernel sees and reads ahead.
-            Some(map) if buf.len() <= MAP_READ_MAX => Ok(map.read(offset, buf)),
-            _ => calls::pread(self.fd.as_fd(), offset, buf),
-        }
+        calls::pread(self.fd.as_fd(), offset, buf)
     }
 
     fn pwrite(&self, offset: u64, data: &[u8]) -> io::Result<usize> {
@@ -160,20 +130,33 @@ impl RawFile for OsRaw {
         finish: &mut Finish<'_>,
         arrived: &mut Arrived<'_>,
     ) -> io::Result<()> {
-        let ring = match &self.shared.rings {
-            // One piece gains nothing from a ring.
-            Some(rings) if buf.len() > piece_len => rings.take(),
-            _ => None,
-        };
-        let mut pieces = Pieces::new(self.fd.as_fd(), ring, offset, buf, piece_len);
-        let done = pieces.read(finish, arrived);
-        let (ring, failed) = pieces.end();
-        if let Some(rings) = &self.shared.rings {
-            rings.give_back(ring);
-        }
-        if let Some(error) = failed {
-            self.shared.fall_back(RING_FAILED, || ring_sentence(&error));
-        }
-        done
+        read_pieces(&self.shared, self.fd.as_fd(), offset, buf, piece_len, finish, arrived)
     }
+}
+
+/// Reads in pieces, through a ring where there is one.
+pub(super) fn read_pieces(
+    shared: &Shared,
+    fd: BorrowedFd<'_>,
+    offset: u64,
+    buf: &mut [u8],
+    piece_len: usize,
+    finish: &mut Finish<'_>,
+    arrived: &mut Arrived<'_>,
+) -> io::Result<()> {
+    let ring = match &shared.rings {
+        // One piece gains nothing from a ring.
+        Some(rings) if buf.len() > piece_len => rings.take(),
+        _ => None,
+    };
+    let mut pieces = Pieces::new(fd, ring, offset, buf, piece_len);
+    let done = pieces.read(finish, arrived);
+    let (ring, failed) = pieces.end();
+    if let Some(rings) = &shared.rings {
+        rings.give_back(ring);
+    }
+    if let Some(error) = failed {
+        shared.fall_back(RING_FAILED, || ring_sentence(&error));
+    }
+    done
 }

@@ -9,7 +9,8 @@
 //! does not unlock it; the lock is given back by name.
 
 use super::calls;
-use crate::disk::FileLock;
+use super::pool::with_descriptor;
+use crate::disk::LockedName;
 use crate::error::{IoError, IoErrorKind, Result};
 use crate::retry::uninterrupted;
 use parking_lot::Mutex;
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,12 +36,42 @@ const ATTEMPTS_MAX: u32 = 16;
 
 /// A held lock.
 #[derive(Debug)]
-struct OsLock {
+pub(super) struct OsLock {
     id: Id,
     fd: Arc<OwnedFd>,
 }
 
-impl FileLock for OsLock {}
+impl OsLock {
+    /// Its name, which was `path`.
+    pub(super) fn name(&self, path: &Path) -> OsLockedName {
+        OsLockedName { path: path.to_owned(), id: self.id }
+    }
+}
+
+/// The name of a lock file, and which file that was.
+#[derive(Debug)]
+pub(super) struct OsLockedName {
+    path: PathBuf,
+    id: Id,
+}
+
+impl LockedName for OsLockedName {
+    fn verify(&self) -> Result<()> {
+        match uninterrupted(|| std::fs::metadata(&self.path)) {
+            Ok(found) if (found.dev(), found.ino()) == self.id => Ok(()),
+            Ok(_) => Err(IoError::moved(&self.path)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Err(IoError::moved(&self.path))
+            }
+            Err(error) => Err(IoError::from_os("verify the lock", &self.path, &error)),
+        }
+    }
+}
 
 impl Drop for OsLock {
     fn drop(&mut self) {
@@ -67,7 +98,7 @@ pub(super) fn with_held<T>(with: impl FnOnce(&[RawFd], u64) -> T) -> T {
 }
 
 /// Locks `path`, which is made if it is not there.
-pub(super) fn lock(path: &Path) -> Result<Box<dyn FileLock>> {
+pub(super) fn lock(path: &Path) -> Result<OsLock> {
     let fail = |error: &io::Error| IoError::from_os("lock", path, error);
     let locked = |who: &str| {
         IoError::new(
@@ -101,7 +132,7 @@ pub(super) fn lock(path: &Path) -> Result<Box<dyn FileLock>> {
         let fd = Arc::new(fd);
         held.insert((device, inode), Arc::clone(&fd));
         GENERATION.fetch_add(1, Ordering::Release);
-        return Ok(Box::new(OsLock { id: (device, inode), fd }));
+        return Ok(OsLock { id: (device, inode), fd });
     }
     Err(IoError::new(
         "lock",
@@ -113,9 +144,9 @@ pub(super) fn lock(path: &Path) -> Result<Box<dyn FileLock>> {
 
 /// Opens the lock file; on a read-only file system for reading, which flock accepts.
 fn open_lock_file(path: &Path) -> io::Result<OwnedFd> {
-    match uninterrupted(|| calls::open(path, libc::O_RDWR | libc::O_CREAT)) {
+    match with_descriptor(|| calls::open(path, libc::O_RDWR | libc::O_CREAT)) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EROFS | libc::EACCES)) => {
-            uninterrupted(|| calls::open(path, libc::O_RDONLY)).map_err(|_| error)
+            with_descriptor(|| calls::open(path, libc::O_RDONLY)).map_err(|_| error)
         }
         other => other,
     }

@@ -4,7 +4,7 @@ use super::event::OpKind;
 use super::fault::{Fault, OpFilter};
 use super::names::{FileId, Names, Node, normal};
 use super::state::{POWER_LOSS, SimOptions, State, Verdict, Watcher};
-use crate::disk::{DirEntry, Disk, File, FileLock, OpenMode, Stat};
+use crate::disk::{DirEntry, Disk, File, FileLock, LockedName, OpenMode, Stat};
 use crate::error::{IoError, IoErrorKind, Result};
 use crate::retry::{BLOCK, RawFile, RetryFile, uninterrupted};
 use parking_lot::{Mutex, MutexGuard};
@@ -292,11 +292,13 @@ impl Disk for SimDisk {
             if state.live.get(normal).is_none() {
                 state.create(normal)?;
             }
-            state.find(normal)?;
-            Ok(state.locks.insert(Arc::clone(normal)).then(|| Arc::clone(normal)))
+            let file = state.find(normal)?;
+            Ok(state.locks.insert(Arc::clone(normal)).then(|| (Arc::clone(normal), file)))
         })?;
         match locked {
-            Some(path) => Ok(Box::new(SimLock { shared: Arc::clone(&self.shared), path })),
+            Some((path, file)) => {
+                Ok(Box::new(SimLock { shared: Arc::clone(&self.shared), path, file }))
+            }
             None => {
                 let message = "another open holds the lock of this file";
                 Err(IoError::new("lock", path, IoErrorKind::Locked, message))
@@ -313,6 +315,7 @@ impl Disk for SimDisk {
 struct SimLock {
     shared: Arc<Shared>,
     path: Arc<str>,
+    file: FileId,
 }
 
 impl fmt::Debug for SimLock {
@@ -321,7 +324,38 @@ impl fmt::Debug for SimLock {
     }
 }
 
-impl FileLock for SimLock {}
+impl FileLock for SimLock {
+    fn name(&self) -> Arc<dyn LockedName> {
+        let (shared, path) = (Arc::clone(&self.shared), Arc::clone(&self.path));
+        Arc::new(SimLockedName { shared, path, file: self.file })
+    }
+}
+
+/// The name of a lock file, and which file that was.
+struct SimLockedName {
+    shared: Arc<Shared>,
+    path: Arc<str>,
+    file: FileId,
+}
+
+impl fmt::Debug for SimLockedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimLockedName").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl LockedName for SimLockedName {
+    /// No call of its own: a look at what the next call finds.
+    fn verify(&self) -> Result<()> {
+        let state = self.shared.state.lock();
+        match state.live.get(&self.path) {
+            // Without power the call that follows says so.
+            _ if state.dead => Ok(()),
+            Some(Node::File(file)) if file == self.file => Ok(()),
+            _ => Err(IoError::moved(Path::new(&*self.path))),
+        }
+    }
+}
 
 impl Drop for SimLock {
     fn drop(&mut self) {

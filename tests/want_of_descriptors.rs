@@ -1,0 +1,116 @@
+//! A process runs out of descriptors while it writes: what needs one is refused, nothing is poisoned, and writes work again when
+//! descriptors come back.
+
+use slotcask::{CaskTable, Durability, Options};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::process::Command;
+
+const CHILD: &str = "SLOTCASK_TEST_DESCRIPTORS";
+
+/// Runs the test `name` in a child that may have 100 descriptors.
+fn limited(name: &str, test: impl FnOnce()) {
+    if std::env::var_os(CHILD).is_some() {
+        return test();
+    }
+    let child = Command::new("sh")
+        .args(["-c", "ulimit -n 100; exec \"$0\" --exact \"$1\" --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .arg(name)
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let said = [child.stdout, child.stderr]
+        .map(|text| String::from_utf8_lossy(&text).into_owned())
+        .concat();
+    assert!(child.status.success() && said.contains("1 passed"), "{}: {said}", child.status);
+}
+
+#[test]
+fn writes_work_again_when_descriptors_come_back() {
+    limited("writes_work_again_when_descriptors_come_back", || {
+        for (free, background) in [(0, true), (0, false), (1, true), (1, false), (2, false)] {
+            refused_for_a_while(free, background);
+        }
+    });
+}
+
+/// Writes many times the log with `free` descriptors left.
+fn refused_for_a_while(free: usize, background: bool) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || {
+        let options = Options::new().shards(1).segment_size(64 << 10).log_size(512 << 10);
+        options.background(background)
+    };
+    let store = options().open(dir.path()).unwrap();
+    let cask = store.cask("c").unwrap();
+    let mut model = BTreeMap::new();
+    let mut held: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    held.truncate(held.len() - free);
+    for n in 0..300_u64 {
+        let (key, value) = (n % 50, vec![n as u8; 10_000]);
+        match cask.put(key.to_be_bytes(), &value) {
+            Ok(()) => drop(model.insert(key, value)),
+            Err(error) => {
+                assert!(error.is_out_of_resources(), "{free} free: {error}");
+            }
+        }
+    }
+    drop(held);
+    cask.put("after", "x").unwrap_or_else(|error| panic!("{free} free, {background}: {error}"));
+    drop(cask);
+    store.close().unwrap();
+    let cask = options().open(dir.path()).unwrap().cask("c").unwrap();
+    for (key, value) in &model {
+        assert_eq!(cask.get(key.to_be_bytes()).unwrap().as_deref(), Some(&value[..]), "{key}");
+    }
+}
+
+#[test]
+fn data_files_are_more_than_descriptors() {
+    limited("data_files_are_more_than_descriptors", || {
+        for map in [false, true] {
+            more_files_than_descriptors(map);
+        }
+    });
+}
+
+/// Writes some 200 data files, reads all of them, iterates while a merge removes them, and opens the store again.
+fn more_files_than_descriptors(map: bool) {
+    const KEYS: u64 = 10_000;
+    let dir = tempfile::tempdir().unwrap();
+    let options = || {
+        let options = Options::new().shards(1).segment_size(64 << 10).log_size(512 << 10);
+        options.durability(Durability::Buffered).value_cache(0).map_data_files(map)
+    };
+    let value = |key: u64| vec![key as u8; 1000];
+    let store = options().open(dir.path()).unwrap();
+    let cask = store.cask("c").unwrap();
+    for key in 0..KEYS {
+        cask.put(key.to_be_bytes(), value(key)).unwrap();
+    }
+    store.checkpoint().unwrap();
+    let check = |cask: &CaskTable| {
+        for key in (0..KEYS / 5).map(|n| n * 7919 % KEYS) {
+            assert_eq!(cask.get(key.to_be_bytes()).unwrap(), Some(value(key)), "{key}");
+        }
+    };
+    check(&cask);
+    let files = std::fs::read_dir(dir.path().join("shard-000")).unwrap().count();
+    assert!(files > 120, "{files} files");
+    drop(cask);
+    store.close().unwrap();
+    let store = options().open(dir.path()).unwrap();
+    let cask = store.cask("c").unwrap();
+    check(&cask);
+    for key in (0..KEYS).filter(|key| key % 4 == 0) {
+        assert!(cask.delete(key.to_be_bytes()).unwrap());
+    }
+    let mut iter = cask.iter();
+    let mut found: u64 = iter.by_ref().take(100).map(|row| row.unwrap().1.len() as u64).sum();
+    store.merge().unwrap();
+    found += iter.map(|row| row.unwrap().1.len() as u64).sum::<u64>();
+    assert_eq!(found, KEYS / 4 * 3 * 1000);
+    drop(cask);
+    store.close().unwrap();
+}
