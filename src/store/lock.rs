@@ -1,6 +1,7 @@
 //! The lock of a store's directory: one process at a time has the store open, or reads its files with the tools.
 
 use crate::error::{Error, Result};
+use crate::store::undisturbed;
 use slotcask_format::file_name::LOCK;
 use slotcask_io::{Env, FileLock, IoErrorKind};
 use std::path::Path;
@@ -53,9 +54,20 @@ pub(crate) fn lock_to_read(
     }
 }
 
-/// As [`lock_to_read`], at once. Files that change while they are read look damaged.
-pub(crate) fn keep_closed(env: &Env, root: &Path) -> Result<Option<Box<dyn FileLock>>> {
-    lock_to_read(env, root, Duration::ZERO)
+/// Does `read` while the store is kept closed, or where it cannot be, while nobody writes to it: files that change while they are
+/// read look damaged.
+///
+/// # Errors
+/// [`Error::Locked`], at once, when the store is open, or is written to meanwhile.
+pub(crate) fn kept_closed<T>(
+    env: &Env,
+    root: &Path,
+    read: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    match lock_to_read(env, root, Duration::ZERO)? {
+        Some(_lock) => read(),
+        None => undisturbed(env, root, read),
+    }
 }
 
 /// A lock that several hold together.

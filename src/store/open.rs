@@ -11,16 +11,14 @@ use crate::store::create::{self, Found, look};
 use crate::store::epoch::{EpochState, read_history};
 use crate::store::lock::{lock, lock_to_read};
 use crate::store::recover::{Budgets, OpenedShard, ShardContext, read_shard, start_shard};
-use crate::store::{Store, StoreInner};
+use crate::store::{Store, StoreInner, witness};
 use parking_lot::Mutex;
 use slotcask_format::StoreId;
 use slotcask_format::history::{EpochKind, History};
-use slotcask_format::record::Record;
 use slotcask_format::schema::TableKind;
 use slotcask_format::superblock::{FEATURE_TORN_PAGE_PROTECTION, Superblock};
 use slotcask_io::{Env, FileLock};
 use slotcask_log::LogConfig;
-use slotcask_log::recovery::{LogVisitor, Opening};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -49,8 +47,21 @@ impl Store {
         Self::open_locked(env, root, options, file_lock)
     }
 
-    /// Opens the store whose directory is locked by `file_lock`; without one for reading only.
+    /// Opens the store whose directory is locked by `file_lock`; without one for reading only, and only if nobody writes to it meanwhile.
     pub(crate) fn open_locked(
+        env: Env,
+        root: &Path,
+        options: Options,
+        file_lock: Option<Box<dyn FileLock>>,
+    ) -> Result<Self> {
+        if file_lock.is_some() {
+            return Self::open_held(env, root, options, file_lock);
+        }
+        let of_store = env.clone();
+        witness::undisturbed(&env, root, || Self::open_held(of_store, root, options, None))
+    }
+
+    fn open_held(
         env: Env,
         root: &Path,
         options: Options,
@@ -103,29 +114,17 @@ impl Store {
         let shard_count = superblock.shard_count.get();
         let history = read_history(&env, root, id, shard_count as u8)?;
         let context = context(&env, root, &options, superblock, &history);
-        let unlocked = file_lock.is_none();
-        let before = if unlocked { manifests(&context, shard_count)? } else { Vec::new() };
         // The new identity of a copy comes first of all writes.
         let opened = open_shards(&context, shard_count, || {
             if adopted { create::write_superblock(&env, root, superblock) } else { Ok(()) }
-        });
-        if unlocked {
-            let opened = opened.as_deref().ok();
-            let is_same = manifests(&context, shard_count).and_then(|now| {
-                Ok(now == before
-                    && opened.map_or(Ok(true), |opened| log_ends_there(&context, opened))?)
-            });
-            // What was whole and is so no longer is being written to.
-            if matches!(is_same, Ok(false)) || (is_same.is_err() && opened.is_some()) {
-                return Err(Error::Locked { path: root.to_owned() });
-            }
+        })?;
+        if file_lock.is_none() {
             report.warnings.push(
                 "the lock file could not be used, for want of the right to write: that nobody wrote to the store while it was \
                  read was verified"
                     .to_owned(),
             );
         }
-        let opened = opened?;
         report.clean = report.created || opened.iter().all(|shard| shard.clean);
         report.epoch = history.last();
         for shard in &opened {
@@ -193,43 +192,6 @@ impl Store {
             }
         }
         Ok(Self { inner: Arc::new(inner) })
-    }
-}
-
-/// Number of the newest record in each shard's manifest: whoever opens the store for writing adds one first of all.
-fn manifests(context: &ShardContext, shards: u32) -> Result<Vec<(u64, u64)>> {
-    (0..shards as u8)
-        .map(|number| {
-            let opening = Opening::read(&context.env, &context.ident(number), &context.log)
-                .map_err(|error| Error::of_log(error, u32::from(number)))?;
-            Ok((opening.manifest().generation, opening.manifest().sequence))
-        })
-        .collect()
-}
-
-/// Whether the logs still end where they ended when the shards were opened: a store that was not closed may be open elsewhere, and
-/// a writer that is on its way adds flushes, not manifest records.
-fn log_ends_there(context: &ShardContext, opened: &[OpenedShard]) -> Result<bool> {
-    for shard in opened.iter().filter(|shard| !shard.clean) {
-        let number = shard.report.shard;
-        let of_log = |error| Error::of_log(error, number);
-        let mut opening = Opening::read(&context.env, &context.ident(number as u8), &context.log)
-            .map_err(of_log)?;
-        if opening.scan(u64::MAX, &mut Unread)?.last_sequence != shard.report.last_sequence {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Looks at no record.
-struct Unread;
-
-impl LogVisitor for Unread {
-    type Error = Error;
-
-    fn record(&mut self, _record: &Record<'_>) -> Result<()> {
-        Ok(())
     }
 }
 

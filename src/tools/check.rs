@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::store::{
-    Found, Redo, ShardContext, index_hash, keep_closed, look, open_context, read_history,
+    Found, Redo, ShardContext, index_hash, kept_closed, look, open_context, read_history,
 };
 use slotcask_cask::Frames;
 use slotcask_format::StoreId;
@@ -103,10 +103,9 @@ pub(crate) fn ground(env: &Env, root: &Path) -> Result<(Ground, Option<String>)>
 /// store was not closed cleanly. Keeps the store closed meanwhile. `progress` gets bytes read and bytes in all, after each shard.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open. When the directory holds no store, or superblock or history cannot be read: then there is nothing to check the rest with.
+/// [`Error::Locked`], at once, when the store is open, or was written to meanwhile where it cannot be locked. When the directory holds no store, or superblock or history cannot be read: then there is nothing to check the rest with.
 pub fn check(env: &Env, root: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport> {
-    let _lock = keep_closed(env, root)?;
-    check_closed(env, root, progress)
+    kept_closed(env, root, || check_closed(env, root, progress))
 }
 
 /// As [`check`], of a store that is kept closed by the caller.
