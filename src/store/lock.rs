@@ -1,7 +1,7 @@
 //! The lock of a store's directory: one process at a time has the store open, or reads its files with the tools.
 
 use crate::error::{Error, Result};
-use crate::store::undisturbed;
+use crate::store::{look_before_lock, undisturbed};
 use slotcask_format::file_name::LOCK;
 use slotcask_io::{Env, FileLock, IoErrorKind};
 use std::path::Path;
@@ -64,9 +64,20 @@ pub(crate) fn kept_closed<T>(
     root: &Path,
     read: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    match lock_to_read(env, root, Duration::ZERO)? {
+    match keep_closed(env, root)? {
         Some(_lock) => read(),
         None => undisturbed(env, root, read),
+    }
+}
+
+/// As [`lock_to_read`], at once, for a tool.
+///
+/// # Errors
+/// Where there is no store; [`Error::Locked`].
+pub(crate) fn keep_closed(env: &Env, root: &Path) -> Result<Option<Box<dyn FileLock>>> {
+    match look_before_lock(env, root)? {
+        Some(found) => found.store(root).map(|_| None),
+        None => lock_to_read(env, root, Duration::ZERO),
     }
 }
 

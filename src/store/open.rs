@@ -7,7 +7,7 @@ use crate::report::RecoveryReport;
 use crate::shard::{Shard, ShardOptions, Timer, Worker};
 use crate::store::catalogue::{Catalogue, TableShared};
 use crate::store::complete::complete_ddl_in_memory;
-use crate::store::create::{self, Found, look};
+use crate::store::create::{self, Found, look, look_before_lock};
 use crate::store::epoch::{EpochState, read_history};
 use crate::store::lock::{lock, lock_to_read};
 use crate::store::recover::{Budgets, OpenedShard, ShardContext, read_shard, start_shard};
@@ -25,19 +25,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 impl Store {
     pub(crate) fn open_with(env: Env, root: &Path, options: Options) -> Result<Self> {
-        let found = look(&env, root)?;
-        if !options.create || options.read_only {
-            match &found {
-                Found::Nothing => {
-                    let reason = "there is no store".to_owned();
-                    return Err(Error::NotAStore { path: root.to_owned(), reason });
-                }
-                Found::HalfCreated => return Err(Error::HalfCreated { path: root.to_owned() }),
-                Found::Store(..) => {}
-            }
-        }
-        if matches!(found, Found::Nothing) {
-            create::make_root(&env, root)?;
+        match look_before_lock(&env, root)? {
+            Some(found) if !options.may_create() => drop(found.store(root)?),
+            Some(Found::Nothing) => create::make_root(&env, root)?,
+            _ => {}
         }
         let file_lock = if options.read_only {
             lock_to_read(&env, root, options.lock_timeout)?
@@ -67,22 +58,22 @@ impl Store {
         options: Options,
         file_lock: Option<Box<dyn FileLock>>,
     ) -> Result<Self> {
-        // Looked at again under the lock: somebody may have created or adopted it meanwhile.
+        // What counts is found under the lock: somebody may have created or adopted it meanwhile.
         let mut report = RecoveryReport::default();
-        let mut superblock = match look(&env, root)? {
-            Found::Store(superblock, damage) => {
-                if let Some(reason) = damage {
-                    report.warnings.push(format!(
-                        "one copy of the superblock is damaged ({reason}); the other was used"
-                    ));
-                }
-                *superblock
+        let found = look(&env, root)?;
+        let is_vacant = !matches!(found, Found::Store(..));
+        let mut superblock = if is_vacant && options.may_create() {
+            create::sweep(&env, root)?;
+            report.created = true;
+            create::create(&env, root, &options)?
+        } else {
+            let (superblock, damage) = found.store(root)?;
+            if let Some(reason) = damage {
+                report.warnings.push(format!(
+                    "one copy of the superblock is damaged ({reason}); the other was used"
+                ));
             }
-            Found::Nothing | Found::HalfCreated => {
-                create::sweep(&env, root)?;
-                report.created = true;
-                create::create(&env, root, &options)?
-            }
+            *superblock
         };
         options.compare(&superblock)?;
         let adopted = adopt(&env, root, &options, &mut superblock)?;
@@ -341,6 +332,10 @@ fn assemble(
 }
 
 impl Options {
+    fn may_create(&self) -> bool {
+        self.create && !self.read_only
+    }
+
     /// Refuses an existing store that was created with other values than the ones asked for.
     fn compare(&self, superblock: &Superblock) -> Result<()> {
         let mismatch = |option, asked: u64, has: u64| {

@@ -1,9 +1,11 @@
 //! Mending what can be mended without guessing.
 
-use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
 use crate::options::Options;
 use crate::store::{
-    Found, SharedLock, Store, lock, lock_to_read, look, undisturbed, write_superblock,
+    SharedLock, Store, keep_closed, lock, look, look_before_lock, undisturbed, write_superblock,
 };
 use crate::tools::check::check_closed;
 use slotcask_format::file_name::SUPERBLOCK;
@@ -29,12 +31,13 @@ pub struct RepairPlan {
 /// [`Error::Locked`], at once, when the store is open, or was written to meanwhile where it cannot be locked. When there is no store, or the disk
 /// fails.
 pub fn repair(env: &Env, root: &Path, plan_only: bool) -> Result<RepairPlan> {
-    if !matches!(look(env, root)?, Found::Store(..)) {
-        return mend(env, root, true, None);
-    }
     let held = if plan_only {
-        lock_to_read(env, root, Duration::ZERO)?
+        keep_closed(env, root)?
     } else {
+        // No lock file is made where no store is.
+        if let Some(found) = look_before_lock(env, root)? {
+            found.store(root)?;
+        }
         Some(lock(env, root, Duration::ZERO)?)
     };
     match held.map(SharedLock::new) {
@@ -50,16 +53,7 @@ fn mend(env: &Env, root: &Path, plan_only: bool, held: Option<SharedLock>) -> Re
         let lock = held.clone().map(|lock| Box::new(lock) as Box<dyn FileLock>);
         Store::open_locked(env.clone(), root, options.background(false), lock)
     };
-    let (superblock, damage) = match look(env, root)? {
-        Found::Store(superblock, damage) => (superblock, damage),
-        Found::HalfCreated => return Err(Error::HalfCreated { path: root.to_owned() }),
-        Found::Nothing => {
-            return Err(Error::NotAStore {
-                path: root.to_owned(),
-                reason: "there is no store".to_owned(),
-            });
-        }
-    };
+    let (superblock, damage) = look(env, root)?.store(root)?;
     let report = check_closed(env, root, &mut |_, _| {})?;
     for finding in
         report.findings.iter().filter(|finding| finding.severity == super::Severity::Damage)
