@@ -7,13 +7,15 @@ mod epoch;
 mod lock;
 mod open;
 mod recover;
+mod witness;
 
 pub(crate) use catalogue::TableShared;
-pub(crate) use create::{Found, look, write_superblock};
+pub(crate) use create::{Found, look, look_before_lock, write_superblock};
 pub(crate) use epoch::read_history;
-pub(crate) use lock::{SharedLock, keep_closed, lock};
+pub(crate) use lock::{SharedLock, keep_closed, kept_closed, lock};
 pub(crate) use open::context as open_context;
 pub(crate) use recover::{Redo, ShardContext, index_hash, is_on_shard};
+pub(crate) use witness::{ManifestWitness, undisturbed};
 
 use crate::cask::Shelf;
 use crate::error::{Error, Result};

@@ -1,10 +1,10 @@
 //! A store in a directory that one may read and not write: it opens for reading only, and what somebody else does to it meanwhile
-//! is noticed, for there is no lock to keep them out.
+//! is noticed, and never called damage, for there is no lock to keep them out.
 
 mod common;
 
 use common::{ROOT, b, picture, store, table, tiny};
-use slotcask::{Error, Options, Table, TableOptions};
+use slotcask::{CaskTable, Error, Options, Store, Table, TableOptions, tools};
 use slotcask_io::sim::env_of;
 use slotcask_io::{
     DirEntry, Disk, Env, File, FileLock, IoError, IoErrorKind, OpenMode, SimDisk, Stat,
@@ -147,6 +147,126 @@ fn a_writer_that_comes_meanwhile_is_noticed() {
     assert!(matches!(&error, Error::Locked { .. }), "{error}");
     let store = tiny(2).read_only(true).open_in(env, ROOT).unwrap();
     assert_eq!(store.open_table("t").unwrap().get(b(1)).unwrap().unwrap(), b(2));
+}
+
+/// A store with both kinds of tables that is open for writing, and the world of somebody who may not lock it.
+fn living(seed: u64) -> (Living, SimDisk, Env) {
+    let (store, disk) = store(seed, 2);
+    let living = Living { t: table(&store, "t"), c: store.cask("c").unwrap(), store };
+    living.fill(0);
+    let mut env = env_of(9, &disk);
+    env.disk = Arc::new(Foreign {
+        disk: disk.clone(),
+        writer_comes: AtomicBool::new(false),
+        writer: Mutex::default(),
+        manifests: AtomicU32::new(0),
+    });
+    (living, disk, env)
+}
+
+struct Living {
+    store: Store,
+    t: Table,
+    c: CaskTable,
+}
+
+impl Living {
+    fn fill(&self, round: u8) {
+        for n in 0..20 {
+            self.t.put(b(n), b(n)).unwrap();
+            self.c.put(b(n), vec![round; 700]).unwrap();
+        }
+    }
+
+    /// Uses segments of the log again, with other bytes in them.
+    fn go_round(&self) {
+        for round in 1..5 {
+            self.fill(round);
+            self.store.checkpoint().unwrap();
+        }
+    }
+}
+
+/// Runs `read` beside a writer who writes at one of its calls of the disk, at many of them in turn. It answers Locked if it does not
+/// judge the answer to be that of a whole store.
+fn at_many_calls<T>(read: impl Fn(&Env) -> slotcask::Result<T>, is_whole: impl Fn(&T) -> bool) {
+    let (_living, disk, env) = living(31);
+    let before = disk.calls();
+    assert!(is_whole(&read(&env).unwrap()), "while the writer is silent");
+    let calls = disk.calls() - before;
+    let (mut tried, mut locked) = (0, 0);
+    for call in (0..calls).step_by(calls.div_ceil(50) as usize) {
+        tried += 1;
+        let (living, disk, env) = living(31);
+        let living = Arc::new(living);
+        let writer = living.clone();
+        disk.pause_at(disk.calls() + call, move || writer.go_round());
+        match read(&env) {
+            Ok(answer) => assert!(is_whole(&answer), "call {call} of {calls}"),
+            Err(Error::Locked { .. }) => locked += 1,
+            Err(error) => panic!("call {call} of {calls}: {error}"),
+        }
+        assert!(!disk.unpause());
+    }
+    assert!(locked > tried / 4, "{locked} of {tried}");
+}
+
+fn has_all(store: &Store) -> bool {
+    let (t, c) = (store.open_table("t").unwrap(), store.open_cask("c").unwrap());
+    (0..20).all(|n| t.get(b(n)).unwrap() == Some(b(n).to_vec()) && c.contains(b(n)).unwrap())
+}
+
+#[test]
+fn a_store_that_is_being_written_to_is_never_called_damaged() {
+    at_many_calls(|env| tiny(2).read_only(true).open_in(env.clone(), ROOT), |_| true);
+    let root = Path::new(ROOT);
+    at_many_calls(|env| tools::check(env, root, &mut |_, _| {}), tools::CheckReport::is_sound);
+    at_many_calls(|env| tools::repair(env, root, true), |plan| plan.beyond_repair.is_empty());
+    at_many_calls(|env| tools::dump_log(env, root, None, &mut |_| {}), |()| true);
+}
+
+#[test]
+fn a_value_that_a_writer_wrote_over_is_not_called_damaged() {
+    let (living, _disk, env) = living(32);
+    let read = tiny(2).read_only(true).value_cache(0).open_in(env, ROOT).unwrap();
+    assert!(has_all(&read));
+    living.go_round();
+    let c = read.open_cask("c").unwrap();
+    let mut locked = 0;
+    for n in 0..20 {
+        match c.get(b(n)) {
+            Ok(value) => assert_eq!(value, Some(vec![0; 700])),
+            Err(error) => {
+                assert!(matches!(&error, Error::Locked { .. }), "{error}");
+                locked += 1;
+            }
+        }
+    }
+    assert!(locked > 0);
+    assert!(c.iter().any(|pair| matches!(pair, Err(Error::Locked { .. }))));
+    // What lies in memory is there.
+    let t = read.open_table("t").unwrap();
+    assert!((0..20).all(|n| t.get(b(n)).unwrap() == Some(b(n).to_vec())));
+}
+
+#[test]
+fn damage_is_reported_where_nobody_writes() {
+    let (living, disk, env) = living(33);
+    let read = tiny(2).read_only(true).value_cache(0).open_in(env.clone(), ROOT).unwrap();
+    let root = Path::new(ROOT);
+    for (path, size) in disk.files() {
+        if path.extension().is_some_and(|ending| ending == "segment") {
+            (4096..size).step_by(512).for_each(|at| disk.flip_bit(&path, 8 * at + 3));
+        }
+    }
+    let error = read.open_cask("c").unwrap().get(b(19)).unwrap_err();
+    assert!(error.is_corruption(), "{error}");
+    let report = tools::check(&env, root, &mut |_, _| {}).unwrap();
+    assert!(!report.is_sound());
+    assert!(!tools::repair(&env, root, true).unwrap().beyond_repair.is_empty());
+    let error = tiny(2).read_only(true).open_in(env, ROOT).map(drop).unwrap_err();
+    assert!(error.is_corruption(), "{error}");
+    drop(living);
 }
 
 #[test]

@@ -36,7 +36,8 @@ impl CaskTable {
     ///
     /// # Errors
     /// [`Error::KeyTooLong`], [`Error::TableDropped`], [`Error::Closed`], [`Error::Reentered`]; [`Error::Corrupt`] when the record on
-    /// disk is damaged; [`Error::Io`] when it cannot be read.
+    /// disk is damaged; [`Error::Io`] when it cannot be read. [`Error::Locked`] when a store that is open for reading could not be locked, and
+    /// somebody who writes to it has used the record's place again.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         let key = key.as_ref();
         self.check_key(key)?;

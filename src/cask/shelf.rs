@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::shard::ShardState;
+use crate::store::ManifestWitness;
 use slotcask_cask::{Cache, CacheKey, CachedRecord, CaskError, Location};
 use slotcask_format::checksum::Seed;
 use slotcask_format::file_name::ShardFile;
@@ -18,6 +19,8 @@ pub(crate) struct Shelf {
     pub files: Arc<Files>,
     pub seed: Seed,
     pub cache: Cache,
+    /// In a store that is open for reading, which a writer may not have been kept out of.
+    pub witness: Option<ManifestWitness>,
 }
 
 impl Shelf {
@@ -53,7 +56,7 @@ impl Shelf {
         if !self.files.can_hold(at.generation(), found.sequence()) {
             let reason =
                 format!("a record of sequence {}, which is not of this file", found.sequence());
-            return Err(Error::corrupt(&self.path(at), at.offset(), reason));
+            return Err(self.corrupt(at, at.offset(), reason));
         }
         Ok(Some((found, true)))
     }
@@ -73,7 +76,7 @@ impl Shelf {
     }
 
     fn decode(&self, at: Location, bytes: &[u8]) -> Result<CachedRecord> {
-        let corrupt = |reason: String| Error::corrupt(&self.path(at), at.offset(), reason);
+        let corrupt = |reason: String| self.corrupt(at, at.offset(), reason);
         let (found, _) = record::decode(self.seed, bytes)
             .map_err(|reason| corrupt(format!("a record in memory: {reason}")))?;
         if found.kind != RecordKind::Put {
@@ -86,13 +89,22 @@ impl Shelf {
     #[cold]
     pub(crate) fn misplaced(&self, at: Location) -> Error {
         let reason = "a record stands here that was written elsewhere".to_owned();
-        Error::corrupt(&self.path(at), at.offset(), reason)
+        self.corrupt(at, at.offset(), reason)
     }
 
     /// A record whose file went although its key still points there.
     #[cold]
     pub(crate) fn absent(&self, at: Location) -> Error {
-        Error::corrupt(&self.path(at), at.offset(), "the file is not there".to_owned())
+        self.corrupt(at, at.offset(), "the file is not there".to_owned())
+    }
+
+    /// A record that is not what it should be: damage, or a file that a writer whom no lock kept out has used again.
+    #[cold]
+    fn corrupt(&self, at: Location, offset: u64, reason: String) -> Error {
+        match &self.witness {
+            Some(witness) if witness.has_changed() => Error::Locked { path: witness.root.clone() },
+            _ => Error::corrupt(&self.path(at), offset, reason),
+        }
     }
 
     pub(crate) fn path(&self, at: Location) -> PathBuf {
@@ -101,9 +113,7 @@ impl Shelf {
 
     pub(crate) fn error(&self, at: Location, error: CaskError) -> Error {
         match error {
-            CaskError::Corrupt { offset, reason, .. } => {
-                Error::corrupt(&self.path(at), offset, reason)
-            }
+            CaskError::Corrupt { offset, reason, .. } => self.corrupt(at, offset, reason),
             error => Error::of_cask(error, self.shard),
         }
     }

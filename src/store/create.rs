@@ -21,7 +21,7 @@ use zerocopy::little_endian::{U32, U64};
 /// What a directory holds.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// Nothing at all; the directory itself may be missing.
+    /// Nothing but perhaps a lock file; the directory itself may be missing.
     Nothing,
     /// A creation that was interrupted.
     HalfCreated,
@@ -29,7 +29,22 @@ pub(crate) enum Found {
     Store(Box<Superblock>, Option<Reason>),
 }
 
-/// Looks what `root` holds. Changes nothing.
+impl Found {
+    /// The superblock, and the reason why one copy of it is damaged.
+    ///
+    /// # Errors
+    /// Where there is no store.
+    pub(crate) fn store(self, root: &Path) -> Result<(Box<Superblock>, Option<Reason>)> {
+        let path = root.to_owned();
+        match self {
+            Self::Store(superblock, damage) => Ok((superblock, damage)),
+            Self::HalfCreated => Err(Error::HalfCreated { path }),
+            Self::Nothing => Err(Error::NotAStore { path, reason: "there is no store".to_owned() }),
+        }
+    }
+}
+
+/// Looks what `root` holds. Changes nothing. Without the lock it may be overtaken by somebody who makes a store there.
 pub(crate) fn look(env: &Env, root: &Path) -> Result<Found> {
     let not_ours =
         |reason: &str| Err(Error::NotAStore { path: root.to_owned(), reason: reason.to_owned() });
@@ -48,7 +63,8 @@ pub(crate) fn look(env: &Env, root: &Path) -> Result<Found> {
             Err(reason) => Err(crate::tools::refuse(&path, 0, reason)),
         };
     }
-    if entries.is_empty() {
+    // A lock file alone: somebody is about to begin.
+    if entries.iter().all(|entry| entry.name == LOCK && !entry.stat.is_dir) {
         return Ok(Found::Nothing);
     }
     let mut shards = 0;
@@ -77,6 +93,16 @@ pub(crate) fn look(env: &Env, root: &Path) -> Result<Found> {
         return not_ours("it holds files that are not a store's");
     }
     Ok(Found::HalfCreated)
+}
+
+/// As [`look`], before the lock is taken: None where a lock file stands, for what others are doing there is known only to who holds it.
+pub(crate) fn look_before_lock(env: &Env, root: &Path) -> Result<Option<Found>> {
+    let found = look(env, root);
+    // Asked afterwards: whoever makes a store makes the lock file first of all.
+    if matches!(env.disk.stat(&root.join(LOCK)), Ok(Some(_))) {
+        return Ok(None);
+    }
+    found.map(Some)
 }
 
 /// Removes what an interrupted creation left.

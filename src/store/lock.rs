@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::shard::Shard;
+use crate::store::{look_before_lock, undisturbed};
 use slotcask_format::file_name::LOCK;
 use slotcask_io::{Env, FileLock, GuardedDisk, IoErrorKind, LockedName};
 use std::path::Path;
@@ -54,9 +55,31 @@ pub(crate) fn lock_to_read(
     }
 }
 
-/// As [`lock_to_read`], at once. Files that change while they are read look damaged.
+/// Does `read` while the store is kept closed, or where it cannot be, while nobody writes to it: files that change while they are
+/// read look damaged.
+///
+/// # Errors
+/// [`Error::Locked`], at once, when the store is open, or is written to meanwhile.
+pub(crate) fn kept_closed<T>(
+    env: &Env,
+    root: &Path,
+    read: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    match keep_closed(env, root)? {
+        Some(_lock) => read(),
+        None => undisturbed(env, root, read),
+    }
+}
+
+/// As [`lock_to_read`], at once, for a tool.
+///
+/// # Errors
+/// Where there is no store; [`Error::Locked`].
 pub(crate) fn keep_closed(env: &Env, root: &Path) -> Result<Option<Box<dyn FileLock>>> {
-    lock_to_read(env, root, Duration::ZERO)
+    match look_before_lock(env, root)? {
+        Some(found) => found.store(root).map(|_| None),
+        None => lock_to_read(env, root, Duration::ZERO),
+    }
 }
 
 /// A lock that several hold together.

@@ -7,20 +7,18 @@ use crate::report::RecoveryReport;
 use crate::shard::{Shard, ShardOptions, Timer, Worker};
 use crate::store::catalogue::{Catalogue, TableShared};
 use crate::store::complete::complete_ddl_in_memory;
-use crate::store::create::{self, Found, look};
+use crate::store::create::{self, Found, look, look_before_lock};
 use crate::store::epoch::{EpochState, read_history};
 use crate::store::lock::{guarded, lock, lock_to_read, poison_when_lost};
 use crate::store::recover::{Budgets, OpenedShard, ShardContext, read_shard, start_shard};
-use crate::store::{Store, StoreInner};
+use crate::store::{Store, StoreInner, witness};
 use parking_lot::Mutex;
 use slotcask_format::StoreId;
 use slotcask_format::history::{EpochKind, History};
-use slotcask_format::record::Record;
 use slotcask_format::schema::TableKind;
 use slotcask_format::superblock::{FEATURE_TORN_PAGE_PROTECTION, Superblock};
 use slotcask_io::{Env, FileLock};
 use slotcask_log::LogConfig;
-use slotcask_log::recovery::{LogVisitor, Opening};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -29,19 +27,10 @@ impl Store {
     pub(crate) fn open_with(env: Env, root: &Path, options: Options) -> Result<Self> {
         // Names are used for as long as the store is open, whatever the working directory is by then.
         let root = &*env.disk.absolute(root)?;
-        let found = look(&env, root)?;
-        if !options.create || options.read_only {
-            match &found {
-                Found::Nothing => {
-                    let reason = "there is no store".to_owned();
-                    return Err(Error::NotAStore { path: root.to_owned(), reason });
-                }
-                Found::HalfCreated => return Err(Error::HalfCreated { path: root.to_owned() }),
-                Found::Store(..) => {}
-            }
-        }
-        if matches!(found, Found::Nothing) {
-            create::make_root(&env, root)?;
+        match look_before_lock(&env, root)? {
+            Some(found) if !options.may_create() => drop(found.store(root)?),
+            Some(Found::Nothing) => create::make_root(&env, root)?,
+            _ => {}
         }
         let file_lock = if options.read_only {
             lock_to_read(&env, root, options.lock_timeout)?
@@ -51,8 +40,21 @@ impl Store {
         Self::open_locked(env, root, options, file_lock)
     }
 
-    /// Opens the store whose directory is locked by `file_lock`; without one for reading only.
+    /// Opens the store whose directory is locked by `file_lock`; without one for reading only, and only if nobody writes to it meanwhile.
     pub(crate) fn open_locked(
+        env: Env,
+        root: &Path,
+        options: Options,
+        file_lock: Option<Box<dyn FileLock>>,
+    ) -> Result<Self> {
+        if file_lock.is_some() {
+            return Self::open_held(env, root, options, file_lock);
+        }
+        let of_store = env.clone();
+        witness::undisturbed(&env, root, || Self::open_held(of_store, root, options, None))
+    }
+
+    fn open_held(
         env: Env,
         root: &Path,
         options: Options,
@@ -65,22 +67,22 @@ impl Store {
             }
             None => (env, None),
         };
-        // Looked at again under the lock: somebody may have created or adopted it meanwhile.
+        // What counts is found under the lock: somebody may have created or adopted it meanwhile.
         let mut report = RecoveryReport::default();
-        let mut superblock = match look(&env, root)? {
-            Found::Store(superblock, damage) => {
-                if let Some(reason) = damage {
-                    report.warnings.push(format!(
-                        "one copy of the superblock is damaged ({reason}); the other was used"
-                    ));
-                }
-                *superblock
+        let found = look(&env, root)?;
+        let is_vacant = !matches!(found, Found::Store(..));
+        let mut superblock = if is_vacant && options.may_create() {
+            create::sweep(&env, root)?;
+            report.created = true;
+            create::create(&env, root, &options)?
+        } else {
+            let (superblock, damage) = found.store(root)?;
+            if let Some(reason) = damage {
+                report.warnings.push(format!(
+                    "one copy of the superblock is damaged ({reason}); the other was used"
+                ));
             }
-            Found::Nothing | Found::HalfCreated => {
-                create::sweep(&env, root)?;
-                report.created = true;
-                create::create(&env, root, &options)?
-            }
+            *superblock
         };
         options.compare(&superblock)?;
         let adopted = adopt(&env, root, &options, &mut superblock)?;
@@ -115,29 +117,17 @@ impl Store {
         let shard_count = superblock.shard_count.get();
         let history = read_history(&env, root, id, shard_count as u8)?;
         let context = context(&env, root, &options, superblock, &history);
-        let unlocked = file_lock.is_none();
-        let before = if unlocked { manifests(&context, shard_count)? } else { Vec::new() };
         // The new identity of a copy comes first of all writes.
         let opened = open_shards(&context, shard_count, || {
             if adopted { create::write_superblock(&env, root, superblock) } else { Ok(()) }
-        });
-        if unlocked {
-            let opened = opened.as_deref().ok();
-            let is_same = manifests(&context, shard_count).and_then(|now| {
-                Ok(now == before
-                    && opened.map_or(Ok(true), |opened| log_ends_there(&context, opened))?)
-            });
-            // What was whole and is so no longer is being written to.
-            if matches!(is_same, Ok(false)) || (is_same.is_err() && opened.is_some()) {
-                return Err(Error::Locked { path: root.to_owned() });
-            }
+        })?;
+        if file_lock.is_none() {
             report.warnings.push(
                 "the lock file could not be used, for want of the right to write: that nobody wrote to the store while it was \
                  read was verified"
                     .to_owned(),
             );
         }
-        let opened = opened?;
         report.clean = report.created || opened.iter().all(|shard| shard.clean);
         report.epoch = history.last();
         for shard in &opened {
@@ -205,43 +195,6 @@ impl Store {
             }
         }
         Ok(Self { inner: Arc::new(inner) })
-    }
-}
-
-/// Number of the newest record in each shard's manifest: whoever opens the store for writing adds one first of all.
-fn manifests(context: &ShardContext, shards: u32) -> Result<Vec<(u64, u64)>> {
-    (0..shards as u8)
-        .map(|number| {
-            let opening = Opening::read(&context.env, &context.ident(number), &context.log)
-                .map_err(|error| Error::of_log(error, u32::from(number)))?;
-            Ok((opening.manifest().generation, opening.manifest().sequence))
-        })
-        .collect()
-}
-
-/// Whether the logs still end where they ended when the shards were opened: a store that was not closed may be open elsewhere, and
-/// a writer that is on its way adds flushes, not manifest records.
-fn log_ends_there(context: &ShardContext, opened: &[OpenedShard]) -> Result<bool> {
-    for shard in opened.iter().filter(|shard| !shard.clean) {
-        let number = shard.report.shard;
-        let of_log = |error| Error::of_log(error, number);
-        let mut opening = Opening::read(&context.env, &context.ident(number as u8), &context.log)
-            .map_err(of_log)?;
-        if opening.scan(u64::MAX, &mut Unread)?.last_sequence != shard.report.last_sequence {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Looks at no record.
-struct Unread;
-
-impl LogVisitor for Unread {
-    type Error = Error;
-
-    fn record(&mut self, _record: &Record<'_>) -> Result<()> {
-        Ok(())
     }
 }
 
@@ -391,6 +344,10 @@ fn assemble(
 }
 
 impl Options {
+    fn may_create(&self) -> bool {
+        self.create && !self.read_only
+    }
+
     /// Refuses an existing store that was created with other values than the ones asked for.
     fn compare(&self, superblock: &Superblock) -> Result<()> {
         let mismatch = |option, asked: u64, has: u64| {

@@ -4,6 +4,7 @@ use crate::cask::{CaskRedo, Shelf};
 use crate::error::{Error, Result};
 use crate::report::ShardRecovery;
 use crate::shard::{CatalogueEntry, Deadlines, ShardState};
+use crate::store::ManifestWitness;
 use parking_lot::Mutex;
 use slotcask_cask::{Cache, CaskIdent, Keydir};
 use slotcask_fixed::{
@@ -210,6 +211,7 @@ pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<Ope
     let keydirs = state.casks.clone();
     let ident = context.ident(number);
     let mut files = Arc::new(Files::default());
+    let witness = context.read_only.then(|| ManifestWitness::of(context, number, &opening));
     let log = if context.read_only {
         for (generation, file, first) in opening.segment_files() {
             files.insert(generation, file, first..=report.last_sequence);
@@ -246,6 +248,7 @@ pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<Ope
         dir: ident.dir,
         files,
         cache: Cache::new(context.value_cache, context.huge_pages),
+        witness,
     });
     Ok(OpenedShard {
         log,

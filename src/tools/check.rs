@@ -2,9 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::store::{
-    Found, Redo, ShardContext, index_hash, keep_closed, look, open_context, read_history,
-};
+use crate::store::{Redo, ShardContext, index_hash, kept_closed, look, open_context, read_history};
 use slotcask_cask::Frames;
 use slotcask_format::StoreId;
 use slotcask_format::file_name::{SUPERBLOCK, ShardFile, shard_dir};
@@ -84,29 +82,20 @@ pub(crate) struct Ground {
 
 /// Reads superblock and history.
 pub(crate) fn ground(env: &Env, root: &Path) -> Result<(Ground, Option<String>)> {
-    let (superblock, damage) = match look(env, root)? {
-        Found::Store(superblock, damage) => (*superblock, damage.map(|reason| reason.to_string())),
-        Found::HalfCreated => return Err(Error::HalfCreated { path: root.to_owned() }),
-        Found::Nothing => {
-            return Err(Error::NotAStore {
-                path: root.to_owned(),
-                reason: "there is no store".to_owned(),
-            });
-        }
-    };
+    let (superblock, damage) = look(env, root)?.store(root)?;
+    let damage = damage.map(|reason| reason.to_string());
     let shards = superblock.shard_count.get() as u8;
     let history = read_history(env, root, StoreId(superblock.store), shards)?;
-    Ok((Ground { superblock, history }, damage))
+    Ok((Ground { superblock: *superblock, history }, damage))
 }
 
 /// Reads every file of the store in `root` and verifies every checksum and every rule of recovery. Changes nothing, also when the
 /// store was not closed cleanly. Keeps the store closed meanwhile. `progress` gets bytes read and bytes in all, after each shard.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open. When the directory holds no store, or superblock or history cannot be read: then there is nothing to check the rest with.
+/// [`Error::Locked`], at once, when the store is open, or was written to meanwhile where it cannot be locked. When the directory holds no store, or superblock or history cannot be read: then there is nothing to check the rest with.
 pub fn check(env: &Env, root: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport> {
-    let _lock = keep_closed(env, root)?;
-    check_closed(env, root, progress)
+    kept_closed(env, root, || check_closed(env, root, progress))
 }
 
 /// As [`check`], of a store that is kept closed by the caller.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::store::{ShardContext, keep_closed, open_context};
+use crate::store::{ShardContext, kept_closed, open_context};
 use crate::tools::check::ground;
 use slotcask_format::file_name::ShardFile;
 use slotcask_format::flush::FlushHeader;
@@ -79,59 +79,64 @@ impl LogVisitor for Printer<'_> {
 /// Gives the valid part of the log to `out`: a line for each flush, then one for each record in it.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open. When there is no store, or the log is corrupt: what stands before the damage was given by then.
+/// [`Error::Locked`], at once, when the store is open, and at the end when it could not be locked and was written to meanwhile. When there is no store, or the log is corrupt: what stands before the damage was given by then.
 pub fn dump_log(
     env: &Env,
     root: &Path,
     shard: Option<u32>,
     out: &mut dyn FnMut(&str),
 ) -> Result<()> {
-    let _lock = keep_closed(env, root)?;
-    let (context, count) = context(env, root)?;
-    for number in shards(shard, count)? {
-        let of_log = |error| Error::of_log(error, u32::from(number));
-        let mut opening =
-            Opening::read(&context.env, &context.ident(number), &context.log).map_err(of_log)?;
-        opening.scan(1, &mut Printer { shard: number, out })?;
-    }
-    Ok(())
+    kept_closed(env, root, || {
+        let (context, count) = context(env, root)?;
+        for number in shards(shard, count)? {
+            let of_log = |error| Error::of_log(error, u32::from(number));
+            let mut opening = Opening::read(&context.env, &context.ident(number), &context.log)
+                .map_err(of_log)?;
+            opening.scan(1, &mut Printer { shard: number, out })?;
+        }
+        Ok(())
+    })
 }
 
 /// Gives the records of the manifest to `out`, a line each.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open. When there is no store, or the manifest is corrupt.
+/// [`Error::Locked`], at once, when the store is open, and at the end when it could not be locked and was written to meanwhile. When there is no store, or the manifest is corrupt.
 pub fn dump_manifest(
     env: &Env,
     root: &Path,
     shard: Option<u32>,
     out: &mut dyn FnMut(&str),
 ) -> Result<()> {
-    let _lock = keep_closed(env, root)?;
-    let (context, count) = context(env, root)?;
-    for number in shards(shard, count)? {
-        let mut listener =
-            |header: &slotcask_format::manifest::ManifestRecordHeader,
-             offset: u64,
-             state: &slotcask_format::manifest::ManifestState| {
-                out(&format!(
-                    "shard {number} offset {offset} record {} {state:?}",
-                    header.sequence
-                ));
-            };
-        Opening::read_with(&context.env, &context.ident(number), &context.log, &mut listener)
-            .map_err(|error| Error::of_log(error, u32::from(number)))?;
-    }
-    Ok(())
+    kept_closed(env, root, || {
+        let (context, count) = context(env, root)?;
+        for number in shards(shard, count)? {
+            let mut listener =
+                |header: &slotcask_format::manifest::ManifestRecordHeader,
+                 offset: u64,
+                 state: &slotcask_format::manifest::ManifestState| {
+                    out(&format!(
+                        "shard {number} offset {offset} record {} {state:?}",
+                        header.sequence
+                    ));
+                };
+            Opening::read_with(&context.env, &context.ident(number), &context.log, &mut listener)
+                .map_err(|error| Error::of_log(error, u32::from(number)))?;
+        }
+        Ok(())
+    })
 }
 
 /// Gives the slots of a table, as they stand in its files, to `out`, a line each. Free slots that never were used are left out.
 /// What the log holds and no checkpoint has written yet is not there.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open; [`Error::TableKind`] when it is a cask table. When there is no store or no such table.
+/// [`Error::Locked`], at once, when the store is open, and at the end when it could not be locked and was written to meanwhile; [`Error::TableKind`] when it is a cask table. When there is no store or no such table.
 pub fn dump_slots(env: &Env, root: &Path, table: &str, out: &mut dyn FnMut(&str)) -> Result<()> {
-    let _lock = keep_closed(env, root)?;
+    kept_closed(env, root, || slots(env, root, table, out))
+}
+
+fn slots(env: &Env, root: &Path, table: &str, out: &mut dyn FnMut(&str)) -> Result<()> {
     let (context, count) = context(env, root)?;
     let mut found = false;
     for number in 0..count {

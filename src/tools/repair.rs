@@ -1,8 +1,12 @@
 //! Mending what can be mended without guessing.
 
-use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
 use crate::options::Options;
-use crate::store::{Found, SharedLock, Store, keep_closed, lock, look, write_superblock};
+use crate::store::{
+    SharedLock, Store, keep_closed, lock, look, look_before_lock, undisturbed, write_superblock,
+};
 use crate::tools::check::check_closed;
 use slotcask_format::file_name::SUPERBLOCK;
 use slotcask_io::{Env, FileLock};
@@ -24,35 +28,32 @@ pub struct RepairPlan {
 /// dropping data would remove is listed in `beyond_repair`. Keeps the store closed from the first look to the last write.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open. When there is no store, or the disk fails.
+/// [`Error::Locked`], at once, when the store is open, or was written to meanwhile where it cannot be locked. When there is no store, or the disk
+/// fails.
 pub fn repair(env: &Env, root: &Path, plan_only: bool) -> Result<RepairPlan> {
-    let mut plan = RepairPlan::default();
-    let mut found = look(env, root)?;
-    let mut held = None;
-    if matches!(found, Found::Store(..)) {
-        let locked = if plan_only {
-            keep_closed(env, root)?
-        } else {
-            Some(lock(env, root, Duration::ZERO)?)
-        };
-        held = locked.map(SharedLock::new);
-        // Looked at again under the lock.
-        found = look(env, root)?;
+    let held = if plan_only {
+        keep_closed(env, root)?
+    } else {
+        // No lock file is made where no store is.
+        if let Some(found) = look_before_lock(env, root)? {
+            found.store(root)?;
+        }
+        Some(lock(env, root, Duration::ZERO)?)
+    };
+    match held.map(SharedLock::new) {
+        Some(lock) => mend(env, root, plan_only, Some(lock)),
+        None => undisturbed(env, root, || mend(env, root, true, None)),
     }
+}
+
+/// As [`repair`], of a store that is kept closed by `held`.
+fn mend(env: &Env, root: &Path, plan_only: bool, held: Option<SharedLock>) -> Result<RepairPlan> {
+    let mut plan = RepairPlan::default();
     let open = |options: Options| {
         let lock = held.clone().map(|lock| Box::new(lock) as Box<dyn FileLock>);
         Store::open_locked(env.clone(), root, options.background(false), lock)
     };
-    let (superblock, damage) = match found {
-        Found::Store(superblock, damage) => (superblock, damage),
-        Found::HalfCreated => return Err(Error::HalfCreated { path: root.to_owned() }),
-        Found::Nothing => {
-            return Err(Error::NotAStore {
-                path: root.to_owned(),
-                reason: "there is no store".to_owned(),
-            });
-        }
-    };
+    let (superblock, damage) = look(env, root)?.store(root)?;
     let report = check_closed(env, root, &mut |_, _| {})?;
     for finding in
         report.findings.iter().filter(|finding| finding.severity == super::Severity::Damage)
