@@ -104,7 +104,7 @@ impl Shelf {
             CaskError::Corrupt { offset, reason, .. } => {
                 Error::corrupt(&self.path(at), offset, reason)
             }
-            error => Error::of_cask(error, self.shard),
+            error => Error::of_cask(error, self.shard).refusing("a read"),
         }
     }
 }
