@@ -200,7 +200,7 @@ pub enum Error {
     },
     /// Space, quota, file size or descriptors ran out. Reads and deletes go on; writes work again when there is room.
     #[error(
-        "shard {shard}: {what} was refused, not accepted, because there is no room: {cause}; free some space, or raise the limit, and try again"
+        "shard {shard}: {what} was refused, not accepted, because there is no room: {cause}; make room, or raise the limit, and try again"
     )]
     DiskFull {
         /// What was refused: a write, a new table, a checkpoint, ...

@@ -53,6 +53,8 @@ fn refused_for_a_while(free: usize, background: bool) {
             Ok(()) => drop(model.insert(key, value)),
             Err(error) => {
                 assert!(error.is_out_of_resources(), "{free} free: {error}");
+                let said = error.to_string();
+                assert!(said.contains("ulimit -n") && !said.contains("space"), "{said}");
             }
         }
     }

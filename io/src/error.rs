@@ -45,7 +45,7 @@ pub struct IoError {
     pub kind: IoErrorKind,
     /// Number of the error of the operating system, if it came from there.
     pub os_error: Option<i32>,
-    /// The operating system's words.
+    /// The operating system's words, and what to do where that is not in them.
     pub message: String,
 }
 
@@ -64,13 +64,14 @@ impl IoError {
     /// An error of the operating system.
     #[must_use]
     pub fn from_os(op: &'static str, path: &Path, error: &std::io::Error) -> Self {
-        Self {
-            op,
-            path: path.to_owned(),
-            kind: kind_of(error),
-            os_error: error.raw_os_error(),
-            message: error.to_string(),
-        }
+        let kind = kind_of(error);
+        let message = match kind {
+            IoErrorKind::NoDescriptors => {
+                format!("{error}, no file descriptors are left: raise `ulimit -n`")
+            }
+            _ => error.to_string(),
+        };
+        Self { op, path: path.to_owned(), kind, os_error: error.raw_os_error(), message }
     }
 
     /// The lock file at `path` is not the one that was locked.

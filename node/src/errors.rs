@@ -205,6 +205,12 @@ fn meaning(error: &Error) -> (Exit, &'static str) {
 }
 
 fn io_meaning(error: &IoError) -> (Exit, &'static str) {
+    if error.kind == IoErrorKind::NoDescriptors {
+        return (
+            Exit::Full,
+            "raise `ulimit -n`, or close what holds descriptors, and run it again",
+        );
+    }
     if error.is_out_of_resources() {
         return (Exit::Full, MAKE_ROOM);
     }
@@ -244,6 +250,8 @@ mod tests {
         let of = |kind| Failure::from(IoError::new("write", Path::new("x"), kind, "y")).exit;
         assert_eq!(of(IoErrorKind::DiskFull), Exit::Full);
         assert_eq!(of(IoErrorKind::FileTooLarge), Exit::Full);
+        assert_eq!(of(IoErrorKind::NoDescriptors), Exit::Full);
+        assert_eq!(of(IoErrorKind::Moved), Exit::Io);
         assert_eq!(of(IoErrorKind::Locked), Exit::Busy);
         assert_eq!(of(IoErrorKind::UnexpectedEof), Exit::Corrupt);
         assert_eq!(of(IoErrorKind::Other), Exit::Io);

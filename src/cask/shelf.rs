@@ -114,7 +114,7 @@ impl Shelf {
     pub(crate) fn error(&self, at: Location, error: CaskError) -> Error {
         match error {
             CaskError::Corrupt { offset, reason, .. } => self.corrupt(at, offset, reason),
-            error => Error::of_cask(error, self.shard),
+            error => Error::of_cask(error, self.shard).refusing("a read"),
         }
     }
 }
