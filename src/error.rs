@@ -171,13 +171,23 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
-    /// The directory is a copy of a store.
+    /// The directory is a copy of a store, or somebody put another lock file in the place of its own.
     #[error(
-        "{}: this directory was copied or restored from elsewhere; if the original is not used any more, or the two \
-         shall part ways, take the copy over (`adopt_copy`, on the command line `slotcask repair --adopt --yes`)",
+        "{}: this directory was copied or restored from elsewhere, or its lock file was replaced; if no process has it open, and the original is \
+         not used any more or the two shall part ways, take it over (`adopt_copy`, on the command line `slotcask repair --adopt --yes`)",
         path.display()
     )]
     CopiedDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The lock file of the store is gone, and with it what keeps a second process out.
+    #[error(
+        "{}: the lock file of this store is missing: it was removed, or left out of a copy, and the store may be open elsewhere all the \
+         same; make sure that no process has it open, then take it over (`adopt_copy`, on the command line `slotcask repair --adopt --yes`)",
+        path.display()
+    )]
+    LockMissing {
         /// The directory.
         path: PathBuf,
     },

@@ -193,7 +193,8 @@ impl Options {
         self
     }
 
-    /// Takes over a copied directory: it gets a node id of its own, and its next epoch is `restored`. Default: false.
+    /// Takes over a copied directory, or one whose lock file was lost: it gets a node id of its own, and its next epoch is `restored`. No process may
+    /// have the directory open: a lock file that is gone keeps nobody out. Default: false.
     #[must_use]
     pub fn adopt_copy(mut self, yes: bool) -> Self {
         self.adopt_copy = yes;

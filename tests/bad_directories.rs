@@ -195,6 +195,28 @@ fn missing_files_are_refused_by_name() {
 }
 
 #[test]
+fn a_store_without_its_lock_file_is_no_copy() {
+    let disk = closed_store(12);
+    let lock = Path::new(ROOT).join("LOCK");
+    disk.delete_file(&lock);
+    for options in [tiny(2), tiny(2).create(false), tiny(2).read_only(true)] {
+        let error = refused(&disk, options);
+        assert!(
+            matches!(&error, Error::LockMissing { path } if path == Path::new(ROOT)),
+            "{error}"
+        );
+        assert_says(&error, &[ROOT, "lock file", "missing", "no process has it open", "adopt"]);
+        assert!(disk.read_all(&lock).is_none(), "a second attempt has to say the same");
+    }
+    for plan_only in [true, false] {
+        let repaired = slotcask::tools::repair(&env_of(13, &disk), Path::new(ROOT), plan_only);
+        assert!(matches!(repaired, Err(Error::LockMissing { .. })), "{repaired:?}");
+    }
+    tiny(2).adopt_copy(true).open_in(env_of(13, &disk), ROOT).unwrap().close().unwrap();
+    reopen(&disk, 2).unwrap();
+}
+
+#[test]
 fn a_copied_directory_is_refused_until_it_is_adopted() {
     let disk = closed_store(11);
     for (path, bytes) in picture(&disk) {

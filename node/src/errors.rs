@@ -170,9 +170,15 @@ fn meaning(error: &Error) -> (Exit, &'static str) {
             Exit::Busy,
             "another process has the store open; end it, or work on a copy (then `slotcask repair --adopt`)",
         ),
-        Error::CopiedDirectory { .. } => {
-            (Exit::Usage, "`slotcask repair DIR --adopt --yes` makes the copy a store of its own")
-        }
+        Error::CopiedDirectory { .. } => (
+            Exit::Usage,
+            "make sure that no process has it open; then `slotcask repair DIR --adopt --yes` makes the copy a store of its own",
+        ),
+        Error::LockMissing { .. } => (
+            Exit::Usage,
+            "do not remove lock files: a killed process gives its lock back by itself. Make sure that no process has the store open; then \
+             `slotcask repair DIR --adopt --yes` gives it a new one",
+        ),
         Error::Compression { .. } => {
             (Exit::Usage, "use a slotcask that has this compression, or a newer one")
         }

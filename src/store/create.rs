@@ -163,7 +163,7 @@ pub(crate) fn create(env: &Env, root: &Path, options: &Options) -> Result<Superb
     superblock.shard_prefix_bits = U32::new(options.shard_prefix_bits.unwrap_or(0));
     superblock.segment_size = U64::new(segment_size);
     superblock.segment_count = U32::new(segment_count);
-    superblock.lock_identity = U64::new(lock_identity(env, root)?);
+    superblock.lock_identity = U64::new(lock_identity(env, root)?.unwrap_or(0));
     superblock.created_ms = U64::new(env.clock.wall_ms());
     superblock.seal();
     let store = StoreId(superblock.store);
@@ -192,9 +192,9 @@ pub(crate) fn write_superblock(env: &Env, root: &Path, superblock: &Superblock) 
     Ok(())
 }
 
-/// The inode of the lock file: a copied directory has another one.
-pub(crate) fn lock_identity(env: &Env, root: &Path) -> Result<u64> {
-    Ok(env.disk.stat(&root.join(LOCK))?.map_or(0, |stat| stat.identity))
+/// The inode of the lock file, if there is one: a copied directory has another one.
+pub(crate) fn lock_identity(env: &Env, root: &Path) -> Result<Option<u64>> {
+    Ok(env.disk.stat(&root.join(LOCK))?.map(|stat| stat.identity))
 }
 
 fn default_shards() -> u32 {

@@ -28,6 +28,10 @@ impl Store {
         // Names are used for as long as the store is open, whatever the working directory is by then.
         let root = &*env.disk.absolute(root)?;
         match look_before_lock(&env, root)? {
+            // No new one is made: it would look like the one of a copy.
+            Some(Found::Store(..)) if !options.may_adopt() => {
+                return Err(Error::LockMissing { path: root.to_owned() });
+            }
             Some(found) if !options.may_create() => drop(found.store(root)?),
             Some(Found::Nothing) => create::make_root(&env, root)?,
             _ => {}
@@ -201,11 +205,13 @@ impl Store {
 /// Refuses a copied directory, or gives `superblock` an identity of its own, to be written when the rest of the store is found
 /// to be whole. Returns whether it did.
 fn adopt(env: &Env, root: &Path, options: &Options, superblock: &mut Superblock) -> Result<bool> {
-    let identity = create::lock_identity(env, root)?;
+    let Some(identity) = create::lock_identity(env, root)? else {
+        return Err(Error::LockMissing { path: root.to_owned() });
+    };
     if superblock.lock_identity.get() == identity {
         return Ok(false);
     }
-    if !options.adopt_copy || options.read_only {
+    if !options.may_adopt() {
         return Err(Error::CopiedDirectory { path: root.to_owned() });
     }
     env.entropy.fill(&mut superblock.node);
@@ -346,6 +352,10 @@ fn assemble(
 impl Options {
     fn may_create(&self) -> bool {
         self.create && !self.read_only
+    }
+
+    fn may_adopt(&self) -> bool {
+        self.adopt_copy && !self.read_only
     }
 
     /// Refuses an existing store that was created with other values than the ones asked for.

@@ -1,8 +1,6 @@
 //! Mending what can be mended without guessing.
 
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::store::{
     SharedLock, Store, keep_closed, lock, look, look_before_lock, undisturbed, write_superblock,
@@ -28,15 +26,16 @@ pub struct RepairPlan {
 /// dropping data would remove is listed in `beyond_repair`. Keeps the store closed from the first look to the last write.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open, or was written to meanwhile where it cannot be locked. When there is no store, or the disk
+/// [`Error::Locked`], at once, when the store is open, or was written to meanwhile where it cannot be locked. [`Error::LockMissing`]. When there is no store, or the disk
 /// fails.
 pub fn repair(env: &Env, root: &Path, plan_only: bool) -> Result<RepairPlan> {
     let held = if plan_only {
         keep_closed(env, root)?
     } else {
-        // No lock file is made where no store is.
+        // No lock file is made: neither where no store is, nor for one that lost its own.
         if let Some(found) = look_before_lock(env, root)? {
             found.store(root)?;
+            return Err(Error::LockMissing { path: root.to_owned() });
         }
         Some(lock(env, root, Duration::ZERO)?)
     };

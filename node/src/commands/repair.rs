@@ -13,8 +13,8 @@ const EXAMPLES: &str = "\
 Without --yes nothing is changed: the actions are printed, and the exit code is 1 when there are any. \
 A repair mends what can be mended without guessing and never drops what was acknowledged; \
 damage beyond that is listed, and the exit code is 3. Keep a copy of the directory anyway. \
---adopt is for a directory that was copied from another store: it gets an identity of its own, so \
-that the two are never taken for one.
+--adopt is for a directory that was copied from another store, or lost its lock file: it gets an \
+identity of its own, so that the two are never taken for one. No process may have it open.
 
 Examples:
   slotcask repair db
@@ -31,7 +31,7 @@ pub struct RepairArgs {
     /// Do it; without this the actions are only printed
     #[arg(long)]
     yes: bool,
-    /// Make a copied directory a store of its own
+    /// Make a copied directory a store of its own; no process may have it open
     #[arg(long)]
     adopt: bool,
 }

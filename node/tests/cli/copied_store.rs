@@ -18,6 +18,29 @@ fn a_copy_is_refused_until_it_is_adopted() {
 }
 
 #[test]
+fn a_lock_file_that_was_removed_is_missed() {
+    let place = Place::with_table(4, 4);
+    let db = place.db();
+    slotcask(&["put", &db, "t", "abcd", "efgh"]).exits(0);
+    let lock = std::path::Path::new(&db).join("LOCK");
+    std::fs::remove_file(&lock).unwrap();
+    for verb in [
+        vec!["put", &db, "t", "abcd", "0000"],
+        vec!["get", &db, "t", "abcd"],
+        vec!["repair", &db, "--yes"],
+    ] {
+        slotcask(&verb)
+            .fails(2)
+            .says("lock file of this store is missing")
+            .says("no process has the store open");
+        assert!(!lock.exists(), "{verb:?}");
+    }
+    slotcask(&["check", &db]).exits(0);
+    slotcask(&["repair", &db, "--adopt", "--yes"]).exits(0);
+    assert_eq!(slotcask(&["get", &db, "t", "abcd"]).exits(0).stdout, "efgh\n");
+}
+
+#[test]
 fn a_sound_store_needs_no_repair() {
     let place = Place::with_table(4, 4);
     slotcask(&["repair", &place.db()]).exits(0).prints("nothing to repair");
