@@ -112,6 +112,15 @@ pub trait Disk: Send + Sync + Debug {
     /// Kind `Locked` when another open of the same file holds it; otherwise as the operating system says.
     fn lock(&self, path: &Path) -> Result<Box<dyn FileLock>>;
 
+    /// Locks the file `path`, which must be there, together with others who do the same: no [`Disk::lock`] is held at the same time. A disk that
+    /// has no such lock gives the other one.
+    ///
+    /// # Errors
+    /// As [`Disk::lock`]; kind `NotFound`.
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        self.lock(path)
+    }
+
     /// What this disk had to do without (O_DIRECT, io_uring, ...), one sentence each with what to do about it.
     fn fallbacks(&self) -> Vec<String>;
 }

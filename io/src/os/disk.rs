@@ -1,6 +1,7 @@
 //! Files and directories of the operating system.
 
 use super::file::OsRaw;
+use super::lock::Mode;
 use super::ring::Rings;
 use super::{calls, lock};
 use crate::disk::{DirEntry, Disk, File, FileLock, OpenMode, Stat};
@@ -202,7 +203,11 @@ impl Disk for OsDisk {
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn FileLock>> {
-        lock::lock(path)
+        lock::lock(path, Mode::Alone)
+    }
+
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        lock::lock(path, Mode::Shared)
     }
 
     fn fallbacks(&self) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use super::event::OpKind;
 use super::fault::{Fault, OpFilter};
+use super::locks::Holders;
 use super::names::{FileId, Names, Node, normal};
 use super::state::{POWER_LOSS, SimOptions, State, Verdict, Watcher};
 use crate::disk::{DirEntry, Disk, File, FileLock, OpenMode, Stat};
@@ -200,6 +201,18 @@ impl SimDisk {
     }
 }
 
+impl SimDisk {
+    fn held(&self, path: &Path, locked: Option<Arc<str>>) -> Result<Box<dyn FileLock>> {
+        match locked {
+            Some(path) => Ok(Box::new(SimLock { shared: Arc::clone(&self.shared), path })),
+            None => {
+                let message = "another open holds the lock of this file";
+                Err(IoError::new("lock", path, IoErrorKind::Locked, message))
+            }
+        }
+    }
+}
+
 fn stat_of(state: &State, node: Node) -> Stat {
     match node {
         // Identities start at 1, as inodes do; directories share one that no file has.
@@ -293,15 +306,18 @@ impl Disk for SimDisk {
                 state.create(normal)?;
             }
             state.find(normal)?;
-            Ok(state.locks.insert(Arc::clone(normal)).then(|| Arc::clone(normal)))
+            Ok(state.locks.hold(normal, Holders::Alone).then(|| Arc::clone(normal)))
         })?;
-        match locked {
-            Some(path) => Ok(Box::new(SimLock { shared: Arc::clone(&self.shared), path })),
-            None => {
-                let message = "another open holds the lock of this file";
-                Err(IoError::new("lock", path, IoErrorKind::Locked, message))
-            }
-        }
+        self.held(path, locked)
+    }
+
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        let locked = self.run("lock", path, |state, normal| {
+            state.begin_whole(OpKind::Lock, normal, 0)?;
+            state.find(normal)?;
+            Ok(state.locks.hold(normal, Holders::Sharing(1)).then(|| Arc::clone(normal)))
+        })?;
+        self.held(path, locked)
     }
 
     fn fallbacks(&self) -> Vec<String> {
@@ -325,7 +341,7 @@ impl FileLock for SimLock {}
 
 impl Drop for SimLock {
     fn drop(&mut self) {
-        self.shared.state.lock().locks.remove(&self.path);
+        self.shared.state.lock().locks.leave(&self.path);
     }
 }
 
