@@ -154,8 +154,8 @@ impl Options {
 
     /// Opens for reading only: nothing is written. A store that was not closed cleanly is recovered in memory, by the same rules and
     /// with the same report as an opening for writing; what that would write again, because nothing proves it to be durable, is served
-    /// as it stands. Also where one may not write at all: there the store is not kept closed for others, only what they do while it is
-    /// opened is noticed. Default: false.
+    /// as it stands. Several may have it open for reading at once; they keep writers out. Also where one may not write at all: there it is not kept closed
+    /// for writers, only what they do while it is opened is noticed, or when it makes a get fail. Default: false.
     #[must_use]
     pub fn read_only(mut self, yes: bool) -> Self {
         self.read_only = yes;

@@ -1,4 +1,4 @@
-//! Tools on the directory of a store that is not open: check, dump, repair.
+//! Tools on the directory of a store that is not open for writing: check, dump, repair.
 
 mod check;
 mod dump;

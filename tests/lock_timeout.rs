@@ -111,3 +111,39 @@ fn a_repair_holds_the_lock_from_its_first_look() {
     // The lock was given back.
     drop(tiny(1).open_in(env, ROOT).unwrap());
 }
+
+#[test]
+fn readers_are_together_and_writers_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("db");
+    let (env, disk) = world(3);
+    let real = || slotcask::Options::new().shards(1).log_size(4 << 20).lock_timeout(Duration::ZERO);
+    let simulated = || tiny(1).lock_timeout(Duration::ZERO);
+    type Open<'a> = &'a dyn Fn(bool) -> slotcask::Result<Store>;
+    let opens: [(Open<'_>, Env, &Path); 2] = [
+        (
+            &|read| real().read_only(read).open(&dir),
+            Env::system(slotcask_io::OsOptions::default()),
+            &dir,
+        ),
+        (&|read| simulated().read_only(read).open_in(env_of(4, &disk), ROOT), env, Path::new(ROOT)),
+    ];
+    let refused = |answer: slotcask::Result<()>| {
+        assert!(matches!(answer, Err(Error::Locked { .. })), "{answer:?}");
+    };
+    for (open, env, root) in opens {
+        let writer = open(false).unwrap();
+        table(&writer, "t").put(b(1), b(1)).unwrap();
+        refused(open(true).map(drop));
+        writer.close().unwrap();
+        let (first, second) = (open(true).unwrap(), open(true).unwrap());
+        assert!(tools::check(&env, root, &mut |_, _| {}).unwrap().is_sound());
+        for reader in [first, second] {
+            assert_eq!(reader.open_table("t").unwrap().get(b(1)).unwrap().unwrap(), b(1));
+            refused(open(false).map(drop));
+            refused(tools::repair(&env, root, false).map(drop));
+            reader.close().unwrap();
+        }
+        open(false).unwrap().close().unwrap();
+    }
+}

@@ -135,6 +135,15 @@ pub trait Disk: Send + Sync + Debug {
         Ok(path.to_owned())
     }
 
+    /// Locks the file `path`, which must be there, together with others who do the same: no [`Disk::lock`] is held at the same time. A disk that
+    /// has no such lock gives the other one.
+    ///
+    /// # Errors
+    /// As [`Disk::lock`]; kind `NotFound`.
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        self.lock(path)
+    }
+
     /// What this disk had to do without (O_DIRECT, io_uring, ...), one sentence each with what to do about it.
     fn fallbacks(&self) -> Vec<String>;
 }

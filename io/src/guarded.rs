@@ -93,6 +93,10 @@ impl Disk for GuardedDisk {
         self.disk.lock(path)
     }
 
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        self.disk.lock_shared(path)
+    }
+
     fn absolute(&self, path: &Path) -> Result<PathBuf> {
         self.disk.absolute(path)
     }

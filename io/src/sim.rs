@@ -27,6 +27,7 @@ mod entropy;
 mod event;
 mod fault;
 mod file;
+mod locks;
 mod media;
 mod names;
 mod rng;

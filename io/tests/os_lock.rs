@@ -44,3 +44,30 @@ fn a_lock_needs_its_directory() {
     let error = OsDisk::default().lock(&dir.path().join("no/LOCK")).unwrap_err();
     assert_eq!(error.kind, IoErrorKind::NotFound);
 }
+
+#[test]
+fn readers_share_a_lock_and_keep_others_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (disk, path) = (OsDisk::default(), dir.path().join("LOCK"));
+    assert_eq!(disk.lock_shared(&path).unwrap_err().kind, IoErrorKind::NotFound);
+    assert!(!path.exists());
+    drop(disk.lock(&path).unwrap());
+    let first = disk.lock_shared(&path).unwrap();
+    let second = disk.lock_shared(&path).unwrap();
+    // As another process would.
+    let other = std::fs::File::open(&path).unwrap();
+    // SAFETY: the call takes no pointers and the descriptor is open.
+    let flock = |mode| unsafe { libc::flock(other.as_raw_fd(), mode | libc::LOCK_NB) };
+    assert_eq!(flock(libc::LOCK_SH), 0);
+    for reader in [first, second] {
+        assert_eq!(disk.lock(&path).unwrap_err().kind, IoErrorKind::Locked);
+        assert_eq!(flock(libc::LOCK_EX), -1);
+        assert_eq!(flock(libc::LOCK_SH), 0);
+        drop(reader);
+    }
+    assert_eq!(disk.lock(&path).unwrap_err().kind, IoErrorKind::Locked, "the other one reads");
+    assert_eq!(flock(libc::LOCK_EX), 0);
+    assert_eq!(disk.lock_shared(&path).unwrap_err().kind, IoErrorKind::Locked);
+    assert_eq!(flock(libc::LOCK_UN), 0);
+    drop(disk.lock(&path).unwrap());
+}

@@ -1,4 +1,5 @@
-//! The lock of a store's directory: one process at a time has the store open, or reads its files with the tools.
+//! The lock of a store's directory: one process at a time has the store open for writing, or several have it open for reading or read its files
+//! with the tools.
 
 use crate::error::{Error, Result};
 use crate::shard::Shard;
@@ -15,10 +16,19 @@ const ATTEMPT_EVERY: Duration = Duration::from_millis(10);
 /// Locks the directory `root`. While somebody else has it, tries again for `timeout`: the lock of a killed process is held
 /// until the kernel has done the last of its writes.
 pub(crate) fn lock(env: &Env, root: &Path, timeout: Duration) -> Result<Box<dyn FileLock>> {
+    attempts(env, root, timeout, |path| env.disk.lock(path))
+}
+
+fn attempts(
+    env: &Env,
+    root: &Path,
+    timeout: Duration,
+    lock: impl Fn(&Path) -> slotcask_io::Result<Box<dyn FileLock>>,
+) -> Result<Box<dyn FileLock>> {
     let path = root.join(LOCK);
     let started = env.clock.monotonic();
     loop {
-        match env.disk.lock(&path) {
+        match lock(&path) {
             Ok(lock) => return Ok(lock),
             Err(error) if error.kind == IoErrorKind::Locked => {}
             Err(error) => return Err(Error::Io(error)),
@@ -34,21 +44,17 @@ pub(crate) fn lock(env: &Env, root: &Path, timeout: Duration) -> Result<Box<dyn 
     }
 }
 
-/// As [`lock`], for somebody who writes nothing: None where there is no lock file, or it cannot be used because nothing may be
+/// As [`lock`], for somebody who writes nothing, and together with others of that kind: None where there is no lock file, or it cannot be used because nothing may be
 /// written there.
 pub(crate) fn lock_to_read(
     env: &Env,
     root: &Path,
     timeout: Duration,
 ) -> Result<Option<Box<dyn FileLock>>> {
-    if env.disk.stat(&root.join(LOCK))?.is_none() {
-        return Ok(None);
-    }
-    match lock(env, root, timeout) {
+    use IoErrorKind::{NotFound, PermissionDenied, ReadOnly};
+    match attempts(env, root, timeout, |path| env.disk.lock_shared(path)) {
         Ok(lock) => Ok(Some(lock)),
-        Err(Error::Io(error))
-            if matches!(error.kind, IoErrorKind::ReadOnly | IoErrorKind::PermissionDenied) =>
-        {
+        Err(Error::Io(error)) if matches!(error.kind, NotFound | ReadOnly | PermissionDenied) => {
             Ok(None)
         }
         Err(error) => Err(error),
@@ -59,7 +65,7 @@ pub(crate) fn lock_to_read(
 /// read look damaged.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open, or is written to meanwhile.
+/// [`Error::Locked`], at once, when the store is open for writing, or is written to meanwhile.
 pub(crate) fn kept_closed<T>(
     env: &Env,
     root: &Path,

@@ -93,7 +93,7 @@ pub(crate) fn ground(env: &Env, root: &Path) -> Result<(Ground, Option<String>)>
 /// store was not closed cleanly. Keeps the store closed meanwhile. `progress` gets bytes read and bytes in all, after each shard.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open, or was written to meanwhile where it cannot be locked. When the directory holds no store, or superblock or history cannot be read: then there is nothing to check the rest with.
+/// [`Error::Locked`], at once, when the store is open for writing, or was written to meanwhile where it cannot be locked. When the directory holds no store, or superblock or history cannot be read: then there is nothing to check the rest with.
 pub fn check(env: &Env, root: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport> {
     kept_closed(env, root, || check_closed(env, root, progress))
 }

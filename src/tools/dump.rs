@@ -79,7 +79,7 @@ impl LogVisitor for Printer<'_> {
 /// Gives the valid part of the log to `out`: a line for each flush, then one for each record in it.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open, and at the end when it could not be locked and was written to meanwhile. When there is no store, or the log is corrupt: what stands before the damage was given by then.
+/// [`Error::Locked`], at once, when the store is open for writing, and at the end when it could not be locked and was written to meanwhile. When there is no store, or the log is corrupt: what stands before the damage was given by then.
 pub fn dump_log(
     env: &Env,
     root: &Path,
@@ -101,7 +101,7 @@ pub fn dump_log(
 /// Gives the records of the manifest to `out`, a line each.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open, and at the end when it could not be locked and was written to meanwhile. When there is no store, or the manifest is corrupt.
+/// [`Error::Locked`], at once, when the store is open for writing, and at the end when it could not be locked and was written to meanwhile. When there is no store, or the manifest is corrupt.
 pub fn dump_manifest(
     env: &Env,
     root: &Path,
@@ -131,7 +131,7 @@ pub fn dump_manifest(
 /// What the log holds and no checkpoint has written yet is not there.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open, and at the end when it could not be locked and was written to meanwhile; [`Error::TableKind`] when it is a cask table. When there is no store or no such table.
+/// [`Error::Locked`], at once, when the store is open for writing, and at the end when it could not be locked and was written to meanwhile; [`Error::TableKind`] when it is a cask table. When there is no store or no such table.
 pub fn dump_slots(env: &Env, root: &Path, table: &str, out: &mut dyn FnMut(&str)) -> Result<()> {
     kept_closed(env, root, || slots(env, root, table, out))
 }

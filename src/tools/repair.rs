@@ -26,7 +26,7 @@ pub struct RepairPlan {
 /// dropping data would remove is listed in `beyond_repair`. Keeps the store closed from the first look to the last write.
 ///
 /// # Errors
-/// [`Error::Locked`], at once, when the store is open, or was written to meanwhile where it cannot be locked. [`Error::LockMissing`]. When there is no store, or the disk
+/// [`Error::Locked`], at once, when the store is open (for a plan: for writing), or was written to meanwhile where it cannot be locked. [`Error::LockMissing`]. When there is no store, or the disk
 /// fails.
 pub fn repair(env: &Env, root: &Path, plan_only: bool) -> Result<RepairPlan> {
     let held = if plan_only {

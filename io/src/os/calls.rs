@@ -1,5 +1,6 @@
 //! The system calls that std does not offer, wrapped so that callers need no unsafe code.
 
+use super::lock::Mode;
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
@@ -121,13 +122,17 @@ pub(super) fn identity(fd: BorrowedFd<'_>) -> io::Result<(u64, u64, u64)> {
     Ok((stat.st_dev, stat.st_ino, u64::try_from(stat.st_size).unwrap_or(0)))
 }
 
-/// flock(2) for this open file alone, without waiting; EWOULDBLOCK when another holds it.
-pub(super) fn flock_exclusive(fd: BorrowedFd<'_>) -> io::Result<()> {
+/// flock(2) for this open file alone, or together with others, without waiting; EWOULDBLOCK when another holds it.
+pub(super) fn flock_at_once(fd: BorrowedFd<'_>, mode: Mode) -> io::Result<()> {
+    let operation = match mode {
+        Mode::Alone => libc::LOCK_EX,
+        Mode::Shared => libc::LOCK_SH,
+    };
     // SAFETY: the call takes no pointers and `fd` is open.
-    check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }).map(drop)
+    check(unsafe { libc::flock(fd.as_raw_fd(), operation | libc::LOCK_NB) }).map(drop)
 }
 
-/// Gives back a lock of [`flock_exclusive`].
+/// Gives back a lock of [`flock_at_once`].
 pub(super) fn flock_release(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: the call takes no pointers and `fd` is open.
     check(unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_UN) }).map(drop)

@@ -2,7 +2,7 @@
 
 use super::dirs::Dirs;
 use super::file::OsRaw;
-use super::lock::OsLock;
+use super::lock::{Mode, OsLock};
 use super::pool::{Names, with_descriptor};
 use super::pooled::PooledRaw;
 use super::ring::Rings;
@@ -153,6 +153,16 @@ fn dir_path(dir: &Path) -> &Path {
     if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
 }
 
+impl OsDisk {
+    fn lock_as(&self, path: &Path, mode: Mode) -> Result<Box<dyn FileLock>> {
+        let root = dir_path(path.parent().unwrap_or(Path::new(""))).to_owned();
+        let lock = lock::lock(path, mode)?;
+        self.shared.dirs.keep(&root);
+        let path = path.to_owned();
+        Ok(Box::new(LockedDir { lock, path, root, shared: Arc::clone(&self.shared) }))
+    }
+}
+
 /// A held lock, and the directory whose descriptors are kept for as long.
 #[derive(Debug)]
 struct LockedDir {
@@ -254,11 +264,11 @@ impl Disk for OsDisk {
     }
 
     fn lock(&self, path: &Path) -> Result<Box<dyn FileLock>> {
-        let root = dir_path(path.parent().unwrap_or(Path::new(""))).to_owned();
-        let lock = lock::lock(path)?;
-        self.shared.dirs.keep(&root);
-        let path = path.to_owned();
-        Ok(Box::new(LockedDir { lock, path, root, shared: Arc::clone(&self.shared) }))
+        self.lock_as(path, Mode::Alone)
+    }
+
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        self.lock_as(path, Mode::Shared)
     }
 
     fn absolute(&self, path: &Path) -> Result<PathBuf> {

@@ -25,8 +25,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Device and inode.
 type Id = (u64, u64);
 
+/// Who else may hold a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Nobody.
+    Alone,
+    /// Others who share it, in this process by the same open file.
+    Shared,
+}
+
+/// A lock that this process holds.
+struct Holding {
+    fd: Arc<OwnedFd>,
+    mode: Mode,
+    /// How many share it within this process.
+    count: usize,
+}
+
 /// The locks that this process holds.
-static HELD: Mutex<BTreeMap<Id, Arc<OwnedFd>>> = Mutex::new(BTreeMap::new());
+static HELD: Mutex<BTreeMap<Id, Holding>> = Mutex::new(BTreeMap::new());
 
 /// Changes whenever `HELD` does; starts at 1 so that a new ring, which starts at 0, looks at `HELD` once.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
@@ -77,6 +94,12 @@ impl Drop for OsLock {
     fn drop(&mut self) {
         // The table goes last: whoever finds no entry there must find the file unlocked too.
         let mut held = HELD.lock();
+        if let Some(holding) = held.get_mut(&self.id) {
+            holding.count -= 1;
+            if holding.count > 0 {
+                return;
+            }
+        }
         if let Err(error) = calls::flock_release(self.fd.as_fd()) {
             tracing::warn!(%error, "a file lock could not be given back; it goes when the process ends");
         }
@@ -93,12 +116,12 @@ pub(super) fn generation() -> u64 {
 /// Calls `with` with the descriptors of all held locks, which stay open for the length of the call, and their generation.
 pub(super) fn with_held<T>(with: impl FnOnce(&[RawFd], u64) -> T) -> T {
     let held = HELD.lock();
-    let fds: Vec<RawFd> = held.values().map(|fd| fd.as_raw_fd()).collect();
+    let fds: Vec<RawFd> = held.values().map(|holding| holding.fd.as_raw_fd()).collect();
     with(&fds, generation())
 }
 
-/// Locks `path`, which is made if it is not there.
-pub(super) fn lock(path: &Path) -> Result<OsLock> {
+/// Locks `path`, which is made if it is not there and is to be locked alone.
+pub(super) fn lock(path: &Path, mode: Mode) -> Result<OsLock> {
     let fail = |error: &io::Error| IoError::from_os("lock", path, error);
     let locked = |who: &str| {
         IoError::new(
@@ -109,13 +132,18 @@ pub(super) fn lock(path: &Path) -> Result<OsLock> {
         )
     };
     for _ in 0..ATTEMPTS_MAX {
-        let fd = open_lock_file(path).map_err(|error| fail(&error))?;
+        let fd = open_lock_file(path, mode).map_err(|error| fail(&error))?;
         let (device, inode, _) = calls::identity(fd.as_fd()).map_err(|error| fail(&error))?;
         let mut held = HELD.lock();
-        if held.contains_key(&(device, inode)) {
-            return Err(locked("this process"));
+        match held.get_mut(&(device, inode)) {
+            Some(holding) if (holding.mode, mode) == (Mode::Shared, Mode::Shared) => {
+                holding.count += 1;
+                return Ok(OsLock { id: (device, inode), fd: Arc::clone(&holding.fd) });
+            }
+            Some(_) => return Err(locked("this process")),
+            None => {}
         }
-        match uninterrupted(|| calls::flock_exclusive(fd.as_fd())) {
+        match uninterrupted(|| calls::flock_at_once(fd.as_fd(), mode)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 return Err(locked("another process"));
@@ -130,7 +158,7 @@ pub(super) fn lock(path: &Path) -> Result<OsLock> {
             Err(error) => return Err(fail(&error)),
         }
         let fd = Arc::new(fd);
-        held.insert((device, inode), Arc::clone(&fd));
+        held.insert((device, inode), Holding { fd: Arc::clone(&fd), mode, count: 1 });
         GENERATION.fetch_add(1, Ordering::Release);
         return Ok(OsLock { id: (device, inode), fd });
     }
@@ -142,8 +170,11 @@ pub(super) fn lock(path: &Path) -> Result<OsLock> {
     ))
 }
 
-/// Opens the lock file; on a read-only file system for reading, which flock accepts.
-fn open_lock_file(path: &Path) -> io::Result<OwnedFd> {
+/// Opens the lock file; on a read-only file system, or to share it, for reading, which flock accepts.
+fn open_lock_file(path: &Path, mode: Mode) -> io::Result<OwnedFd> {
+    if mode == Mode::Shared {
+        return with_descriptor(|| calls::open(path, libc::O_RDONLY));
+    }
     match with_descriptor(|| calls::open(path, libc::O_RDWR | libc::O_CREAT)) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EROFS | libc::EACCES)) => {
             with_descriptor(|| calls::open(path, libc::O_RDONLY)).map_err(|_| error)

@@ -2,6 +2,7 @@
 
 use super::event::OpKind;
 use super::fault::{Fault, OpFilter};
+use super::locks::Holders;
 use super::names::{FileId, Names, Node, normal};
 use super::state::{POWER_LOSS, SimOptions, State, Verdict, Watcher};
 use crate::disk::{DirEntry, Disk, File, FileLock, LockedName, OpenMode, Stat};
@@ -200,6 +201,20 @@ impl SimDisk {
     }
 }
 
+impl SimDisk {
+    fn held(&self, path: &Path, locked: Option<(Arc<str>, FileId)>) -> Result<Box<dyn FileLock>> {
+        match locked {
+            Some((path, file)) => {
+                Ok(Box::new(SimLock { shared: Arc::clone(&self.shared), path, file }))
+            }
+            None => {
+                let message = "another open holds the lock of this file";
+                Err(IoError::new("lock", path, IoErrorKind::Locked, message))
+            }
+        }
+    }
+}
+
 fn stat_of(state: &State, node: Node) -> Stat {
     match node {
         // Identities start at 1, as inodes do; directories share one that no file has.
@@ -293,17 +308,18 @@ impl Disk for SimDisk {
                 state.create(normal)?;
             }
             let file = state.find(normal)?;
-            Ok(state.locks.insert(Arc::clone(normal)).then(|| (Arc::clone(normal), file)))
+            Ok(state.locks.hold(normal, Holders::Alone).then(|| (Arc::clone(normal), file)))
         })?;
-        match locked {
-            Some((path, file)) => {
-                Ok(Box::new(SimLock { shared: Arc::clone(&self.shared), path, file }))
-            }
-            None => {
-                let message = "another open holds the lock of this file";
-                Err(IoError::new("lock", path, IoErrorKind::Locked, message))
-            }
-        }
+        self.held(path, locked)
+    }
+
+    fn lock_shared(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        let locked = self.run("lock", path, |state, normal| {
+            state.begin_whole(OpKind::Lock, normal, 0)?;
+            let file = state.find(normal)?;
+            Ok(state.locks.hold(normal, Holders::Sharing(1)).then(|| (Arc::clone(normal), file)))
+        })?;
+        self.held(path, locked)
     }
 
     fn fallbacks(&self) -> Vec<String> {
@@ -359,7 +375,7 @@ impl LockedName for SimLockedName {
 
 impl Drop for SimLock {
     fn drop(&mut self) {
-        self.shared.state.lock().locks.remove(&self.path);
+        self.shared.state.lock().locks.leave(&self.path);
     }
 }
 

@@ -6,10 +6,10 @@ use super::disk::SimDisk;
 use super::event::{KINDS, OpKind};
 use super::fault::{FaultError, Faults, OpFilter};
 use super::file::{FileState, Pending, WriteOp};
+use super::locks::Locks;
 use super::names::{FileId, NameOp, Names, Node, split};
 use super::rng::{Rng, mix};
 use crate::retry::BLOCK;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ pub(super) struct State {
     pub(super) trace_hash: u64,
     pub(super) faults: Faults,
     op_counts: [u64; KINDS],
-    pub(super) locks: BTreeSet<Arc<str>>,
+    pub(super) locks: Locks,
     /// Bytes in blocks of files that have a name.
     used: u64,
     watcher: Option<Watcher>,
@@ -118,7 +118,7 @@ impl State {
             trace_hash: 0,
             faults: Faults::default(),
             op_counts: [0; KINDS],
-            locks: BTreeSet::new(),
+            locks: Locks::default(),
             used,
             watcher: None,
         }
@@ -143,7 +143,7 @@ impl State {
             files,
             trace: self.trace.clone(),
             faults: self.faults.clone(),
-            locks: BTreeSet::new(),
+            locks: Locks::default(),
             watcher: None,
             ..*self
         }

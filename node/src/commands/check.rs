@@ -10,7 +10,7 @@ use slotcask::tools::{self, CheckReport, Finding, Severity};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-Reads every file of the store and changes nothing. The store must not be open. The exit code is 1 \
+Reads every file of the store and changes nothing. The store must not be open for writing. The exit code is 1 \
 when damage was found; notices (such as the end of a log after a crash) are not damage.
 
 Examples:

@@ -8,7 +8,7 @@ use slotcask::tools;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-Reads the files without opening the store and changes nothing. The store must not be open. It ends with exit code 3 where the \
+Reads the files without opening the store and changes nothing. The store must not be open for writing. It ends with exit code 3 where the \
 files are damaged; what stands before that was printed. With --json: an array of the lines.
 
 Examples:

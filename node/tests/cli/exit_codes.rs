@@ -54,6 +54,29 @@ fn locked_is_5() {
 }
 
 #[test]
+fn commands_that_read_run_side_by_side() {
+    let place = Place::with_table(4, 4);
+    let db = place.db();
+    slotcask(&["put", &db, "t", "abcd", "efgh"]).exits(0);
+    let held = slotcask::Options::new().read_only(true).open(&db).unwrap();
+    let readers: [&[&str]; 6] = [
+        &["get", &db, "t", "abcd"],
+        &["scan", &db, "t"],
+        &["stat", &db],
+        &["check", &db],
+        &["dump", "log", &db],
+        &["repair", &db],
+    ];
+    for verb in readers {
+        slotcask(&[&["--wait", "0"], verb].concat()).exits(0);
+    }
+    for verb in [&["put", &db, "t", "abcd", "abcd"][..], &["repair", &db, "--yes"]] {
+        slotcask(&[&["--wait", "0"], verb].concat()).fails(5).says("open already");
+    }
+    held.close().unwrap();
+}
+
+#[test]
 fn a_lock_that_goes_in_time_is_waited_for() {
     let place = Place::with_table(4, 4);
     let held = slotcask::Options::new().create(false).open(place.db()).unwrap();
