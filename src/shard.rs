@@ -150,6 +150,8 @@ pub(crate) struct Upkeep {
     pub checkpoints_idle: u32,
     /// The opening left a log at its limit.
     pub trim_due: bool,
+    /// Position of the log when a merge on a full disk was last tried for deletes that may be left behind.
+    pub reclaimed_position: Option<u64>,
     /// Where the scrub of the shard's thread goes on.
     pub scrub: scrub::ScrubCursor,
 }

@@ -241,9 +241,9 @@ impl Store {
         self.inner.check_writable("merge")?;
         let mut done = false;
         for shard in &self.inner.shards {
-            let _upkeep = shard.upkeep.lock();
+            let mut upkeep = shard.upkeep.lock();
             shard.check_open()?;
-            done |= shard.merge_all().map_err(|error| error.refusing("a merge"))?;
+            done |= shard.merge_all(&mut upkeep).map_err(|error| error.refusing("a merge"))?;
         }
         Ok(done)
     }

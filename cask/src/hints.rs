@@ -112,17 +112,32 @@ pub fn rebuild_hint(
 /// # Errors
 /// When the disk fails; what is not there is no failure.
 pub fn remove_data(env: &Env, ident: &CaskIdent, file: &DataFileState) -> Result<()> {
-    let data = match file.origin {
+    remove_hint(env, ident, file.generation)?;
+    remove(env, ident, name_of(file))
+}
+
+/// Removes the hint of a data file.
+///
+/// # Errors
+/// As [`remove_data`].
+pub fn remove_hint(env: &Env, ident: &CaskIdent, generation: u64) -> Result<()> {
+    remove(env, ident, ShardFile::Hint(generation))
+}
+
+fn remove(env: &Env, ident: &CaskIdent, file: ShardFile) -> Result<()> {
+    match env.disk.remove(&ident.dir.join(file.name())) {
+        Err(error) if error.kind != IoErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The name that a data file has.
+#[must_use]
+pub fn name_of(file: &DataFileState) -> ShardFile {
+    match file.origin {
         DataOrigin::Sealed => ShardFile::Segment(file.generation),
         DataOrigin::Merged => ShardFile::Data(file.generation),
-    };
-    for name in [ShardFile::Hint(file.generation), data] {
-        match env.disk.remove(&ident.dir.join(name.name())) {
-            Err(error) if error.kind != IoErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
     }
-    Ok(())
 }
 
 /// Opens a data file.
@@ -134,11 +149,7 @@ pub fn open_data(
     ident: &CaskIdent,
     file: &DataFileState,
 ) -> Result<std::sync::Arc<dyn File>> {
-    let name = match file.origin {
-        DataOrigin::Sealed => ShardFile::Segment(file.generation),
-        DataOrigin::Merged => ShardFile::Data(file.generation),
-    };
-    let path = ident.dir.join(name.name());
+    let path = ident.dir.join(name_of(file).name());
     let mode = if ident.map { OpenMode::Map } else { OpenMode::Pooled };
     match env.disk.open(&path, mode) {
         Ok(file) => Ok(file),

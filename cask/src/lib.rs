@@ -27,7 +27,9 @@ pub use compression::{HAS_LZ4, compress, decompress};
 pub use data::{Frames, Walked, read_record, walk};
 pub use error::{CaskError, Result};
 pub use hash::KeyHash;
-pub use hints::{hint_of, open_data, read_hint, rebuild_hint, remove_data, write_hint};
+pub use hints::{
+    hint_of, name_of, open_data, read_hint, rebuild_hint, remove_data, remove_hint, write_hint,
+};
 pub use keydir::Keydir;
 pub use load::{FileFigures, Loaded, TableToLoad, load};
 pub use location::{GENERATION_MAX, Location};

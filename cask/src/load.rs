@@ -30,6 +30,8 @@ pub struct FileFigures {
     pub live_records: u64,
     /// Deletes and expiries.
     pub tombstones: u64,
+    /// Bytes of them.
+    pub tombstone_bytes: u64,
 }
 
 /// What was loaded.
@@ -72,8 +74,12 @@ impl FileFigures {
                 continue;
             }
             figures.records += 1;
-            figures.bytes += place(generation, entry).map_or(0, |at| at.size_max() as u64);
-            figures.tombstones += u64::from(entry.kind != RecordKind::Put as u8);
+            let size = place(generation, entry).map_or(0, |at| at.size_max() as u64);
+            figures.bytes += size;
+            if entry.kind != RecordKind::Put as u8 {
+                figures.tombstones += 1;
+                figures.tombstone_bytes += size;
+            }
         }
         figures
     }

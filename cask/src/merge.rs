@@ -58,6 +58,8 @@ pub trait View {
 pub struct Limits {
     /// Bytes after which the next output begins.
     pub file_size: u64,
+    /// The first output is written in the space that the shard holds for merges on a full disk.
+    pub in_reserve: bool,
 }
 
 /// A record that has another place now.
@@ -300,12 +302,12 @@ impl<'a> Work<'a> {
         }
         let writer = match &mut self.writer {
             Some(writer) => writer,
-            empty => empty.insert(DataWriter::create(
-                self.env,
-                self.ident,
-                self.view.generation(),
-                self.view.hash_seed(),
-            )?),
+            empty => {
+                let reserved = self.limits.in_reserve && self.merged.outputs.is_empty();
+                let make = if reserved { DataWriter::in_reserve } else { DataWriter::create };
+                let (generation, seed) = (self.view.generation(), self.view.hash_seed());
+                empty.insert(make(self.env, self.ident, generation, seed)?)
+            }
         };
         writer.append(record, bytes)
     }

@@ -5,7 +5,7 @@ use crate::error::CaskError;
 use crate::error::Result;
 use crate::hints::{Listing, open_data, write_hint};
 use crate::location::Location;
-use slotcask_format::file_name::{ShardFile, TEMPORARY};
+use slotcask_format::file_name::{MERGE_RESERVE, ShardFile, TEMPORARY};
 use slotcask_format::flush::{FLUSH_MAGIC, FLUSH_MERGED, FlushHeader, flush_seed};
 use slotcask_format::hint::HintTables;
 use slotcask_format::manifest::{DataFileState, DataOrigin};
@@ -38,6 +38,8 @@ pub(crate) struct DataWriter<'a> {
     ident: &'a CaskIdent,
     generation: u64,
     temporary: PathBuf,
+    /// It is written in space that was held for it.
+    reserved: bool,
     file: Arc<dyn File>,
     hash_seed: u64,
     listing: Listing,
@@ -60,11 +62,35 @@ impl<'a> DataWriter<'a> {
         let name = ShardFile::Data(generation).name();
         let temporary = ident.dir.join(format!("{name}{TEMPORARY}"));
         let file = env.disk.open(&temporary, OpenMode::Create)?;
-        Ok(Self {
+        Ok(Self::of(env, ident, generation, hash_seed, (temporary, file)))
+    }
+
+    /// As [`DataWriter::create`], in the space that the shard holds for merges on a full disk.
+    pub(crate) fn in_reserve(
+        env: &'a Env,
+        ident: &'a CaskIdent,
+        generation: u64,
+        hash_seed: u64,
+    ) -> Result<Self> {
+        let temporary = ident.dir.join(MERGE_RESERVE);
+        let file = env.disk.open(&temporary, OpenMode::ReadWrite)?;
+        let writer = Self::of(env, ident, generation, hash_seed, (temporary, file));
+        Ok(Self { reserved: true, ..writer })
+    }
+
+    fn of(
+        env: &'a Env,
+        ident: &'a CaskIdent,
+        generation: u64,
+        hash_seed: u64,
+        (temporary, file): (PathBuf, Arc<dyn File>),
+    ) -> Self {
+        Self {
             env,
             ident,
             generation,
             temporary,
+            reserved: false,
             file,
             hash_seed,
             listing: Listing::new(generation, DataOrigin::Merged),
@@ -75,7 +101,7 @@ impl<'a> DataWriter<'a> {
             sequence_min: u64::MAX,
             epoch_max: 0,
             previous: 0,
-        })
+        }
     }
 
     /// Bytes so far.
@@ -149,6 +175,10 @@ impl<'a> DataWriter<'a> {
             SegmentHeader::new(self.ident.store, self.ident.shard, self.generation, self.offset, 0);
         block[..SegmentHeader::SIZE].copy_from_slice(header.as_bytes());
         self.file.write_at(0, &block)?;
+        if self.reserved {
+            // What it did not need, and what stood there before.
+            self.file.truncate(self.offset)?;
+        }
         if !mutants::active("merge_skips_sync") {
             self.file.sync()?;
         }
@@ -168,6 +198,10 @@ impl<'a> DataWriter<'a> {
 
     /// Removes what was written.
     pub(crate) fn discard(self) {
+        if self.reserved {
+            // It goes on holding the space.
+            return;
+        }
         if let Err(error) = self.env.disk.remove(&self.temporary) {
             tracing::warn!(%error, "the output of a merge could not be removed; the next opening does");
         }

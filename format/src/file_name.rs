@@ -12,6 +12,9 @@ pub const DOUBLE_WRITE: &str = "double-write";
 /// Ending of a file that is being made; removed at the next opening.
 pub const TEMPORARY: &str = ".tmp";
 
+/// Holds the space for the output of a merge on a full disk. Of no use to who does not know it: removed as what was being made.
+pub const MERGE_RESERVE: &str = "merge-reserve.tmp";
+
 /// Directory of a shard.
 #[must_use]
 pub fn shard_dir(shard: u8) -> String {

@@ -200,4 +200,11 @@ pub trait File: Send + Sync + Debug {
     /// # Errors
     /// Kinds `DiskFull` and `FileTooLarge` when there is no room; nothing that was there is changed.
     fn allocate(&self, size: u64) -> Result<()>;
+
+    /// Cuts the file to `size` bytes, which gives back the space behind them. A crash before the next sync may leave it as long as it was.
+    /// Not to be called while others read or write behind `size`.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn truncate(&self, size: u64) -> Result<()>;
 }

@@ -28,6 +28,8 @@ pub(crate) trait RawFile: Send + Sync + Debug {
     fn len(&self) -> io::Result<u64>;
     /// Grows to at least `size` bytes with space reserved. May be interrupted; may be repeated.
     fn allocate(&self, size: u64) -> io::Result<()>;
+    /// Cuts to `size` bytes if it is longer. May be interrupted; may be repeated.
+    fn truncate(&self, size: u64) -> io::Result<()>;
     /// True when calls must start at whole blocks (O_DIRECT).
     fn is_direct(&self) -> bool;
     /// Tries each write once; `results` gets one entry a write, in order. No write is in flight on return.
@@ -267,6 +269,11 @@ impl<R: RawFile> File for RetryFile<R> {
     fn allocate(&self, size: u64) -> Result<()> {
         assert!(size.is_multiple_of(BLOCK as u64), "size {size} is not whole blocks");
         uninterrupted(|| self.raw.allocate(size)).map_err(|error| self.fail("allocate", &error))
+    }
+
+    fn truncate(&self, size: u64) -> Result<()> {
+        assert!(size.is_multiple_of(BLOCK as u64), "size {size} is not whole blocks");
+        uninterrupted(|| self.raw.truncate(size)).map_err(|error| self.fail("truncate", &error))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::config::LogIdent;
 use crate::error::{LogError, Result};
+use crate::segments::lending;
 use slotcask_format::checksum::Seed;
 use slotcask_format::file_name::{ShardFile, TEMPORARY};
 use slotcask_format::manifest::{
@@ -208,43 +209,56 @@ impl Manifest {
         let len = BLOCK_SIZE + record.len();
         let size = size_min.max(4 * len as u64);
         // All of the file is written: a spare holds an old manifest.
-        let mut bytes = AlignedBuf::zeroed(size as usize);
-        let header = ManifestHeader::new(ident.store, ident.shard, generation);
-        bytes[..ManifestHeader::SIZE].copy_from_slice(header.as_bytes());
-        bytes[BLOCK_SIZE..len].copy_from_slice(&record);
+        let whole = |size: u64| {
+            let mut bytes = AlignedBuf::zeroed(size as usize);
+            let header = ManifestHeader::new(ident.store, ident.shard, generation);
+            bytes[..ManifestHeader::SIZE].copy_from_slice(header.as_bytes());
+            bytes[BLOCK_SIZE..len].copy_from_slice(&record);
+            bytes
+        };
         let spare = ident.dir.join(MANIFEST_SPARE);
-        let recycled = || -> Result<Option<Arc<dyn File>>> {
+        let recycled = |fits: &dyn Fn(u64) -> bool| -> Result<Option<(Arc<dyn File>, u64)>> {
             match env.disk.open(&spare, OpenMode::ReadWrite) {
-                Ok(file) if file.size()? == size => {
-                    file.write_at(0, &bytes)?;
+                Ok(file) => {
+                    let found = file.size()? / BLOCK_SIZE as u64 * BLOCK_SIZE as u64;
+                    if !fits(found) {
+                        return Ok(None);
+                    }
+                    file.write_at(0, &whole(found))?;
                     file.sync()?;
-                    Ok(Some(file))
+                    Ok(Some((file, found)))
                 }
-                Ok(_) => Ok(None),
                 Err(error) if error.kind == IoErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error.into()),
             }
         };
-        let written = || -> Result<Arc<dyn File>> {
+        let written = || -> Result<(Arc<dyn File>, u64)> {
             if env.disk.stat(&temporary)?.is_some() {
                 env.disk.remove(&temporary)?;
             }
             let file = env.disk.open(&temporary, OpenMode::Create)?;
             file.allocate(size)?;
-            file.write_at(0, &bytes)?;
+            file.write_at(0, &whole(size))?;
             file.sync()?;
-            Ok(file)
+            Ok((file, size))
         };
-        let (file, made) = match recycled().map_err(|error| (error, false))? {
+        let harmless = |error: LogError| (error, false);
+        let ((file, size), made) = match recycled(&|found| found == size).map_err(harmless)? {
             Some(file) => (file, &spare),
-            None => {
-                let file = written().map_err(|error| {
+            None => match lending(env, ident, size, written) {
+                Ok(file) => (file, &temporary),
+                Err(error) => {
                     // Nothing names this file: what is left of it is removed now or at the next opening.
                     let _ = env.disk.remove(&temporary);
-                    (error, false)
-                })?;
-                (file, &temporary)
-            }
+                    // On a full disk a smaller one does, if another state fits behind this one.
+                    let small = 2 * len as u64;
+                    let file = match error.is_out_of_resources() {
+                        true => recycled(&|found| found >= small).map_err(harmless)?,
+                        false => None,
+                    };
+                    (file.ok_or((error, false))?, &spare)
+                }
+            },
         };
         env.disk.rename(made, &path).map_err(|error| {
             let named = !error.is_out_of_resources();

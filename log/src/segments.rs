@@ -8,7 +8,7 @@ use crate::config::LogIdent;
 use crate::error::{LogError, Result};
 use crate::manifest::Manifest;
 use crate::shard::{ShardLog, Writer};
-use slotcask_format::file_name::ShardFile;
+use slotcask_format::file_name::{MERGE_RESERVE, ShardFile};
 use slotcask_format::manifest::{CleanEnd, ManifestState};
 use slotcask_format::mutants;
 use slotcask_format::segment::SegmentHeader;
@@ -20,6 +20,9 @@ use zerocopy::IntoBytes;
 
 /// Segments kept ready: one to go on with, one in reserve for what gives space back.
 const PREPARED_TARGET: usize = 2;
+
+/// Spares that no writer is given.
+const SPARES_OF_OPENING: usize = 1;
 
 /// A segment that is ready to be written.
 #[derive(Debug)]
@@ -82,7 +85,9 @@ impl Maintenance {
                     }
                 }
             }
-            None => self.make_spare(env, ident, segment_size).map_err(harmless)?,
+            // An opening of a full disk.
+            None => lending(env, ident, segment_size, || self.make_spare(env, ident, segment_size))
+                .map_err(harmless)?,
         };
         let generation = self.state.generation_last + 1;
         let spare = ident.dir.join(ShardFile::Spare(number).name());
@@ -110,6 +115,21 @@ impl Maintenance {
         self.manifest.append(&state).map_err(grave)?;
         self.state = state;
         Ok(Prepared { generation, file })
+    }
+
+    /// Makes spares until there are `count`.
+    fn stock(
+        &mut self,
+        env: &Env,
+        ident: &LogIdent,
+        segment_size: u64,
+        count: usize,
+    ) -> Result<()> {
+        while self.spares.len() < count {
+            let (number, _) = self.make_spare(env, ident, segment_size)?;
+            self.spares.push(number);
+        }
+        Ok(())
     }
 
     /// Makes a zeroed spare. What a failure leaves behind is removed.
@@ -212,7 +232,13 @@ impl<S> ShardLog<S> {
         if maintenance.state.segments.len() as u32 + 1 >= self.config.segment_count {
             return Ok(Preparation::AtLimit);
         }
-        match maintenance.make_segment(&self.env, &self.ident, self.config.segment_size) {
+        // One more spare than is used now: the next opening needs a segment, and may find the disk full.
+        let size = self.config.segment_size;
+        if let Err(error) = maintenance.stock(&self.env, &self.ident, size, SPARES_OF_OPENING + 1) {
+            maintenance.refused = Some(error.clone());
+            return Err(error);
+        }
+        match maintenance.make_segment(&self.env, &self.ident, size) {
             Ok(prepared) => {
                 maintenance.refused = None;
                 self.manifest_sequence.store(maintenance.manifest.sequence, Ordering::Release);
@@ -229,6 +255,20 @@ impl<S> ShardLog<S> {
                 maintenance.refused = Some(error.clone());
                 Err(error)
             }
+        }
+    }
+
+    /// Makes sure of a segment for the next opening. False when there is none and no room for one.
+    ///
+    /// # Errors
+    /// As [`ShardLog::prepare`], but for want of room.
+    pub fn keep_spare(&self) -> Result<bool> {
+        let mut maintenance = self.maintenance.lock();
+        let size = self.config.segment_size;
+        match maintenance.stock(&self.env, &self.ident, size, SPARES_OF_OPENING) {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_out_of_resources() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -427,7 +467,15 @@ impl<S> ShardLog<S> {
     /// When the log is poisoned or fails now; then the next opening recovers.
     pub fn close(&self) -> Result<()> {
         self.sync()?;
-        while self.prepare()? == Preparation::Made {}
+        loop {
+            match self.prepare() {
+                Ok(Preparation::Made) => {}
+                Ok(Preparation::Enough | Preparation::AtLimit) => break,
+                // The mark may find room where the log stands.
+                Err(error) if error.is_out_of_resources() => break,
+                Err(error) => return Err(error),
+            }
+        }
         let marked = self.lock().append_idle_flush(FLUSH_CLOSE);
         if !marked {
             // No room for the mark: the next opening takes it for an unclean stop, and loses nothing.
@@ -457,6 +505,24 @@ impl<S> ShardLog<S> {
             }
         };
         self.commit_state(|state| state.clean = Some(end))
+    }
+}
+
+/// Does what needs `bytes` of space, and when there is none does it again in what the shard holds for merges.
+pub(crate) fn lending<T>(
+    env: &Env,
+    ident: &LogIdent,
+    bytes: u64,
+    mut work: impl FnMut() -> Result<T>,
+) -> Result<T> {
+    match work() {
+        Err(error)
+            if error.is_out_of_resources()
+                && slotcask_io::lend(&*env.disk, &ident.dir.join(MERGE_RESERVE), bytes)? =>
+        {
+            work()
+        }
+        result => result,
     }
 }
 

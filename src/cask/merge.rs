@@ -2,7 +2,7 @@
 
 use crate::cask::usage::FileUse;
 use crate::error::{Error, Result};
-use crate::shard::Shard;
+use crate::shard::{Shard, Upkeep};
 use slotcask_cask::{
     CacheKey, CaskIdent, FileFigures, Input, KeyHash, Keydir, Limits, Location, Merged, View,
 };
@@ -21,6 +21,10 @@ const KEEP_PERMILLE: u64 = 500;
 const SPACE_PERMILLE: u64 = 1400;
 /// A merge takes at most this many files.
 const INPUTS_MAX: usize = 16;
+/// Bytes of a data file that a merge writes, unless a segment has more.
+const DATA_FILE_SIZE_MAX: u64 = 256 << 20;
+/// The same of one that is written in one piece to space that was held for it.
+const RESERVED_FILE_SIZE_MAX: u64 = 1 << 30;
 /// Data files smaller than a segment by this factor are merged when there are as many of them.
 const SMALL_FILES: usize = 8;
 /// Changes of the keydir under one holding of the shard lock.
@@ -132,7 +136,7 @@ impl Shard {
         }
     }
 
-    fn cask_ident(&self) -> CaskIdent {
+    pub(super) fn cask_ident(&self) -> CaskIdent {
         let ident = self.log.ident();
         let (store, shard, dir) = (ident.store, ident.shard, ident.dir.clone());
         CaskIdent { store, shard, dir, map: self.options.map_data }
@@ -169,7 +173,7 @@ impl Shard {
         };
         let others: Vec<DataFileState> =
             self.log.manifest_state().data.iter().chain(made).copied().collect();
-        match self.run_merge(&inputs, &others) {
+        match self.run_merge(&inputs, &others, self.limits()) {
             Ok(merged) => {
                 leaving.gone.extend(inputs.iter().map(|input| input.generation));
                 leaving.data.extend(merged.outputs.iter().map(|output| output.state));
@@ -212,8 +216,12 @@ impl Shard {
         Ok(state)
     }
 
-    fn run_merge(&self, inputs: &[Input], others: &[DataFileState]) -> Result<Merged> {
-        let limits = Limits { file_size: self.data_file_size() };
+    fn run_merge(
+        &self,
+        inputs: &[Input],
+        others: &[DataFileState],
+        limits: Limits,
+    ) -> Result<Merged> {
         let merged = slotcask_cask::merge(
             &self.env,
             &self.cask_ident(),
@@ -231,9 +239,13 @@ impl Shard {
         Ok(merged)
     }
 
-    /// Bytes of a data file, about.
-    fn data_file_size(&self) -> u64 {
-        (self.log.config().segment_size * 4).clamp(64 << 10, 256 << 20)
+    /// Where outputs go while there is space: files of four segments, but not more than a tenth of what is live, for as much is held for
+    /// a merge on a full disk.
+    fn limits(&self) -> Limits {
+        let segment_size = self.log.config().segment_size;
+        let live: u64 = self.lock().state_ref().usage.all().map(|(_, file)| file.live_bytes).sum();
+        let largest = (segment_size * 4).min(DATA_FILE_SIZE_MAX).max(segment_size);
+        Limits { file_size: (live / 10).clamp(segment_size, largest), in_reserve: false }
     }
 
     /// What the manifest is told about segments that leave.
@@ -288,6 +300,7 @@ impl Shard {
                 bytes: figures.bytes,
                 records: figures.records,
                 tombstones: figures.tombstones,
+                tombstone_bytes: figures.tombstone_bytes,
                 ..Default::default()
             };
             self.lock().state().usage.set(output.state.generation, used);
@@ -334,11 +347,11 @@ impl Shard {
         if chosen.is_empty() {
             return Ok(false);
         }
-        self.merge_files(&manifest, &chosen)
+        Ok(self.merge_files(&manifest, &chosen, None)?.is_some())
     }
 
-    /// Merges all data files that hold anything dead. The upkeep lock is held.
-    pub(crate) fn merge_all(&self) -> Result<bool> {
+    /// Merges all data files that hold anything dead, on a full disk as far as that goes.
+    pub(crate) fn merge_all(&self, upkeep: &mut Upkeep) -> Result<bool> {
         let manifest = self.log.manifest_state();
         let mut done = false;
         let mut left: Vec<u64> = {
@@ -352,7 +365,18 @@ impl Shard {
         };
         while !left.is_empty() {
             let rest = left.split_off(left.len().min(INPUTS_MAX));
-            done |= self.merge_files(&self.log.manifest_state(), &left.into_iter().collect())?;
+            let chosen = left.into_iter().collect();
+            match self.merge_files(&self.log.manifest_state(), &chosen, None) {
+                Ok(merged) => done |= merged.is_some(),
+                Err(error) if error.is_out_of_resources() => {
+                    let mut reclaimed = false;
+                    while self.reclaim(upkeep, true)? {
+                        reclaimed = true;
+                    }
+                    return if reclaimed { Ok(true) } else { Err(error) };
+                }
+                Err(error) => return Err(error),
+            }
             left = rest;
         }
         Ok(done)
@@ -392,9 +416,16 @@ impl Shard {
         chosen
     }
 
-    fn merge_files(&self, manifest: &ManifestState, chosen: &BTreeSet<u64>) -> Result<bool> {
+    /// Merges data files; gives the bytes that were written, or None when it was ended early. `reserve`: the disk is full, and whether space
+    /// is held for the output. The upkeep lock is held.
+    pub(super) fn merge_files(
+        &self,
+        manifest: &ManifestState,
+        chosen: &BTreeSet<u64>,
+        reserve: Option<bool>,
+    ) -> Result<Option<u64>> {
         let started = self.env.clock.monotonic();
-        let (inputs, others): (Vec<DataFileState>, Vec<DataFileState>) =
+        let (mut inputs, others): (Vec<DataFileState>, Vec<DataFileState>) =
             manifest.data.iter().partition(|file| chosen.contains(&file.generation));
         let files = self.log.files();
         let inputs_open: Vec<Input> = inputs
@@ -411,9 +442,13 @@ impl Shard {
                 "a data file is not open".to_owned(),
             ));
         }
-        let merged = match self.run_merge(&inputs_open, &others) {
+        let limits = match reserve {
+            Some(true) => Limits { file_size: RESERVED_FILE_SIZE_MAX, in_reserve: true },
+            _ => self.limits(),
+        };
+        let merged = match self.run_merge(&inputs_open, &others, limits) {
             Ok(merged) => merged,
-            Err(Error::Closed) => return Ok(false),
+            Err(Error::Closed) => return Ok(None),
             Err(error) => return Err(error),
         };
         drop(inputs_open);
@@ -430,10 +465,17 @@ impl Shard {
             return Err(Error::of_log(error, self.id()));
         }
         self.take_over(&merged);
+        // The largest first: it may come to hold the space for the next merge.
+        inputs.sort_by_key(|file| std::cmp::Reverse(self.size_on_disk(file)));
         for input in &inputs {
-            files.remove(input.generation);
             self.lock().state().usage.forget(input.generation);
-            if let Err(error) = slotcask_cask::remove_data(&self.env, &self.cask_ident(), input) {
+            let gone = if reserve.is_some() {
+                self.give_back_input(input)
+            } else {
+                files.remove(input.generation);
+                slotcask_cask::remove_data(&self.env, &self.cask_ident(), input)
+            };
+            if let Err(error) = gone {
                 // The manifest has forgotten it: the next opening removes it.
                 tracing::warn!(%error, "a merged data file could not be removed");
             }
@@ -450,6 +492,6 @@ impl Shard {
         let elapsed = self.env.clock.monotonic().saturating_sub(started);
         metrics::histogram!("slotcask_merge_seconds").record(elapsed.as_secs_f64());
         metrics::counter!("slotcask_merge_bytes_written_total").increment(written);
-        Ok(true)
+        Ok(Some(written))
     }
 }

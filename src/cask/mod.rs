@@ -8,6 +8,7 @@ mod many;
 mod merge;
 mod options;
 mod read;
+mod reclaim;
 mod recover;
 mod shared;
 mod shelf;

@@ -69,6 +69,7 @@ impl CaskRedo {
                     records: found.records,
                     live_records: found.live_records,
                     tombstones: found.tombstones,
+                    tombstone_bytes: found.tombstone_bytes,
                 },
             );
         }

@@ -16,6 +16,8 @@ pub(crate) struct FileUse {
     pub live_records: u64,
     /// Deletes and expiries.
     pub tombstones: u64,
+    /// Bytes of them.
+    pub tombstone_bytes: u64,
 }
 
 /// Use of all files of a shard, by generation.
@@ -40,6 +42,7 @@ impl Usage {
         file.bytes += at.size_max() as u64;
         file.records += 1;
         file.tombstones += 1;
+        file.tombstone_bytes += at.size_max() as u64;
     }
 
     /// A record that nothing points to any more.

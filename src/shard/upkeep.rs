@@ -78,6 +78,10 @@ impl Shard {
         if self.lock().prepared() > prepared_before {
             return Ok(());
         }
+        // While there is no room for segments, what others give back is for theirs.
+        if !self.log.is_refused() {
+            self.keep_reserve();
+        }
         let mut refused = None;
         // What a checkpoint frees, somebody else may take.
         for _ in 0..2 {
@@ -101,6 +105,13 @@ impl Shard {
                 Some(error) => Err(Error::of_log(error, self.id())),
                 None => Ok(()),
             },
+            // Deletes wait only when none is prepared.
+            Err(error)
+                if error.is_out_of_resources()
+                    && self.reclaim_segment(&mut upkeep, prepared_before == 0, deadline)? =>
+            {
+                Ok(())
+            }
             Err(error) => Err(Error::of_log(error, self.id())),
         }
     }
@@ -221,6 +232,9 @@ impl Shard {
         if self.closed.load(Ordering::Acquire) {
             return Ok(false);
         }
+        if idle {
+            self.keep_reserve();
+        }
         let mut done = match self.prepare() {
             Ok(made) => made,
             // Writers that need the segment get this answer; reads and deletes go on.
@@ -270,8 +284,10 @@ impl Shard {
         }
         match self.merge_if_due() {
             Ok(merged) => done |= merged,
-            // Merges go on when there is room again.
-            Err(error) if error.is_out_of_resources() => {}
+            // Merges of what gives back much go on.
+            Err(error) if error.is_out_of_resources() => {
+                done |= self.reclaim(&mut upkeep, false)?
+            }
             Err(error) => return Err(error),
         }
         drop(upkeep);
@@ -329,6 +345,7 @@ impl Shard {
         {
             self.checkpoint(&mut upkeep, &mut || {})?;
         }
+        self.keep_opening_spare(&mut upkeep)?;
         self.log.close().map_err(|error| Error::of_log(error, self.id()))
     }
 }

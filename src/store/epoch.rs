@@ -34,7 +34,18 @@ impl StoreInner {
         let epoch = Epoch { number, kind, id, time_ms: self.env.clock.wall_ms(), cuts };
         let mut history = state.history.clone();
         history.epochs.push(epoch);
-        write_history(&self.env, &self.root, self.id, &history, self.shard_count as u8)?;
+        let shards = self.shard_count as u8;
+        let write = || write_history(&self.env, &self.root, self.id, &history, shards);
+        if let Err(error) = write() {
+            // On a full disk the few blocks come from what is held for merges.
+            let bytes = history.encode_file(self.id, shards).len() as u64;
+            let lent = error.is_out_of_resources()
+                && self.shards.iter().any(|shard| shard.lend_reserve(bytes));
+            if !lent {
+                return Err(error);
+            }
+            write()?;
+        }
         state.history = history;
         state.pending = None;
         for shard in &self.shards {

@@ -77,6 +77,8 @@ fn tree() -> String {
     line(1, &ShardFile::Data(3).name(), "data file of cask tables, by generation");
     line(1, &ShardFile::Hint(3).name(), "hint of a data file");
     line(1, DOUBLE_WRITE, "double-write area (only with torn_page_protection)");
+    let held = "holds space for a merge on a full disk (only with cask tables)";
+    line(1, slotcask_format::file_name::MERGE_RESERVE, held);
     line(1, &format!("*{}", ShardFile::Temporary.name()), "being made; removed at opening");
     line(0, &format!("{}/", shard_dir(1)), "");
     out.push_str("```\n");

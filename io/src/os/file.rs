@@ -100,6 +100,10 @@ impl RawFile for OsRaw {
         done
     }
 
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        if self.len()? > size { calls::ftruncate(self.fd.as_fd(), size) } else { Ok(()) }
+    }
+
     fn is_direct(&self) -> bool {
         self.direct
     }

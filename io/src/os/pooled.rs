@@ -80,6 +80,10 @@ impl RawFile for PooledRaw {
         read_only()
     }
 
+    fn truncate(&self, _size: u64) -> io::Result<()> {
+        read_only()
+    }
+
     fn is_direct(&self) -> bool {
         self.direct
     }

@@ -439,6 +439,11 @@ impl RawFile for SimRaw {
         self.shared.enter().allocate(self.file, &self.path, size)
     }
 
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        self.check_writable()?;
+        self.shared.enter().truncate(self.file, &self.path, size)
+    }
+
     fn is_direct(&self) -> bool {
         true
     }

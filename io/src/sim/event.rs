@@ -32,10 +32,12 @@ pub enum OpKind {
     SyncDir,
     /// Locks a file.
     Lock,
+    /// Cuts a file.
+    Truncate,
 }
 
 /// How many kinds there are.
-pub(super) const KINDS: usize = OpKind::Lock as usize + 1;
+pub(super) const KINDS: usize = OpKind::Truncate as usize + 1;
 
 impl OpKind {
     /// True when the call changes the disk, or what a crash may do to it: such a call is an event with a number.
@@ -60,6 +62,7 @@ impl OpKind {
             Self::Remove => "remove",
             Self::SyncDir => "sync-dir",
             Self::Lock => "lock",
+            Self::Truncate => "truncate",
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::block::BlockRef;
 use super::content::Content;
 use super::rng::Rng;
+use crate::retry::BLOCK;
 use std::sync::Arc;
 
 /// A write that is not durable yet.
@@ -26,6 +27,17 @@ pub(super) struct Pending {
 impl Pending {
     pub(super) fn mask(&self, block: usize) -> u8 {
         self.alive.as_ref().map_or(u8::MAX, |alive| alive[block])
+    }
+
+    /// Takes out the blocks from `end` on; false when none is left.
+    fn cut(&mut self, end: u64) -> bool {
+        let kept = usize::try_from(end.saturating_sub(self.op.first)).unwrap_or(usize::MAX);
+        if kept < self.op.blocks.len() {
+            let blocks = self.op.blocks[..kept].to_vec();
+            self.alive = self.alive.as_ref().map(|alive| alive[..kept].into());
+            self.op = Arc::new(WriteOp { event: self.op.event, first: self.op.first, blocks });
+        }
+        kept > 0
     }
 
     /// Applies the sectors that are alive.
@@ -96,6 +108,17 @@ impl FileState {
     pub(super) fn write(&mut self, pending: Pending) {
         pending.apply(Arc::make_mut(&mut self.live));
         self.pending.push(pending);
+    }
+
+    /// Cuts what is read, what is durable and what is pending to `len` bytes, which are whole blocks.
+    pub(super) fn truncate(&mut self, len: u64) {
+        for content in [&mut self.live, &mut self.durable] {
+            if content.len() > len {
+                Arc::make_mut(content).resize(len);
+            }
+        }
+        let end = len / BLOCK as u64;
+        self.pending.retain_mut(|pending| pending.cut(end));
     }
 
     pub(super) fn sync(&mut self) {

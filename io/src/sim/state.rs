@@ -432,6 +432,15 @@ impl State {
         Ok(())
     }
 
+    /// Cuts a file, at once for good: whoever cuts one must be content with a longer file after a crash, which no choice gives here.
+    pub(super) fn truncate(&mut self, file: FileId, path: &str, size: u64) -> io::Result<()> {
+        self.begin_whole(OpKind::Truncate, path, size)?;
+        if size < self.slot(file).state.live.len() {
+            self.change_content(file, |state| state.truncate(size));
+        }
+        Ok(())
+    }
+
     pub(super) fn sync(&mut self, file: FileId, path: &str) -> io::Result<()> {
         match self.begin(OpKind::Sync, path, [0, 0, 0])? {
             Verdict::Go | Verdict::Short => {
@@ -502,6 +511,7 @@ const ALL_KINDS: [OpKind; KINDS] = [
     OpKind::Remove,
     OpKind::SyncDir,
     OpKind::Lock,
+    OpKind::Truncate,
 ];
 
 impl Slot {

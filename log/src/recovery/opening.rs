@@ -4,7 +4,7 @@ use crate::config::{LogConfig, LogIdent};
 use crate::error::{LogError, Result};
 use crate::manifest::{Listener, MANIFEST_SPARE, ManifestScan};
 use crate::recovery::scan::ScanEnd;
-use slotcask_format::file_name::ShardFile;
+use slotcask_format::file_name::{MERGE_RESERVE, ShardFile};
 use slotcask_format::manifest::{DataOrigin, ManifestState, NUMBER_MAX};
 use slotcask_format::mutants;
 use slotcask_format::segment::SegmentHeader;
@@ -99,8 +99,9 @@ impl Opening {
                 Some(ShardFile::Spare(number)) if entry.stat.len == config.segment_size => {
                     spares.push(number)
                 }
-                // The next manifest is written there.
-                Some(ShardFile::Temporary) if entry.name == MANIFEST_SPARE => {}
+                // The next manifest is written there; a merge on a full disk here.
+                Some(ShardFile::Temporary)
+                    if entry.name == MANIFEST_SPARE || entry.name == MERGE_RESERVE => {}
                 // A spare of another size was not finished.
                 Some(ShardFile::Spare(_) | ShardFile::Temporary) => {
                     leftovers.push(ident.dir.join(&entry.name));
