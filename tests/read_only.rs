@@ -203,7 +203,7 @@ fn without_a_lock_file_none_is_made() {
 
 #[test]
 fn damage_is_refused_alike() {
-    for (part, at) in [("log", 4200), ("log", 100), ("manifest", 4096)] {
+    for (part, at) in [(".segment", 4200), (".segment", 100), ("manifest", 4096)] {
         let disk = dirty(8);
         let files = files_named(&disk, 0, part);
         let path = &files[0];
@@ -213,7 +213,7 @@ fn damage_is_refused_alike() {
         compare(&disk, &tiny(2), &format!("{path:?} at {at}"));
     }
     let disk = dirty(8);
-    let segment = &files_named(&disk, 1, "log")[0];
+    let segment = &files_named(&disk, 1, ".segment")[0];
     disk.delete_file(segment);
     let error = tiny(2).read_only(true).open_in(env_of(7, &disk), ROOT).map(drop).unwrap_err();
     assert!(error.is_corruption());
