@@ -153,7 +153,7 @@ fn what_takes_a_lock_of_a_cask_table_is_refused_inside_either_update() {
         is_refused(c.contains("k").map(drop));
         is_refused(c.get_durable("k").map(drop));
         is_refused(c.iter().next().unwrap().map(drop));
-        is_refused(begun.next().unwrap().map(drop));
+        is_refused(begun.next_record().map(drop));
         is_refused(c.put("k", "v"));
         is_refused(c.try_write("k", "v").map(drop));
         is_refused(c.write_delete("k").map(drop));

@@ -174,6 +174,11 @@ impl ManifestScan {
     }
 }
 
+/// Bytes of the record of a state.
+fn record_len(state: &ManifestState) -> u64 {
+    slotcask_format::round_up(ManifestRecordHeader::SIZE + state.encode().len()) as u64
+}
+
 impl Manifest {
     /// Writes a manifest of a new generation that holds `state` as record `sequence`, and makes it the newest.
     ///
@@ -187,7 +192,9 @@ impl Manifest {
         state: &ManifestState,
         size_min: u64,
     ) -> Result<Self> {
-        Self::create_named(env, ident, generation, sequence, state, size_min)
+        // The next state may be a block longer.
+        let room = record_len(state) + BLOCK_SIZE as u64;
+        Self::create_named(env, ident, generation, sequence, state, (size_min, room))
             .map_err(|(error, _)| error)
     }
 
@@ -199,7 +206,7 @@ impl Manifest {
         generation: u64,
         sequence: u64,
         state: &ManifestState,
-        size_min: u64,
+        (size_min, room): (u64, u64),
     ) -> std::result::Result<Self, (LogError, bool)> {
         let path = ident.dir.join(ShardFile::Manifest(generation).name());
         let temporary = path.with_extension(TEMPORARY.trim_start_matches('.'));
@@ -207,7 +214,8 @@ impl Manifest {
         let (record, checksum) =
             encode_record(seed, MANIFEST_DATA_OFFSET, sequence, 0, &state.encode());
         let len = BLOCK_SIZE + record.len();
-        let size = size_min.max(4 * len as u64);
+        let size_least = len as u64 + room;
+        let size = size_min.max(4 * len as u64).max(size_least);
         // All of the file is written: a spare holds an old manifest.
         let whole = |size: u64| {
             let mut bytes = AlignedBuf::zeroed(size as usize);
@@ -250,10 +258,9 @@ impl Manifest {
                 Err(error) => {
                     // Nothing names this file: what is left of it is removed now or at the next opening.
                     let _ = env.disk.remove(&temporary);
-                    // On a full disk a smaller one does, if another state fits behind this one.
-                    let small = 2 * len as u64;
+                    // On a full disk a smaller one does, if the next state fits behind this one.
                     let file = match error.is_out_of_resources() {
-                        true => recycled(&|found| found >= small).map_err(harmless)?,
+                        true => recycled(&|found| found >= size_least).map_err(harmless)?,
                         false => None,
                     };
                     (file.ok_or((error, false))?, &spare)
@@ -279,22 +286,22 @@ impl Manifest {
 
     /// True when `state` does not fit behind the last record.
     pub(crate) fn is_full_for(&self, state: &ManifestState) -> bool {
-        let len =
-            slotcask_format::round_up(ManifestRecordHeader::SIZE + state.encode().len()) as u64;
-        self.offset + len > self.size
+        self.offset + record_len(state) > self.size
     }
 
-    /// Replaces this manifest by a new generation that begins with `state`, the one of the last record. The flag of a failure
-    /// tells whether it has touched anything that counts: if so the shard has to be poisoned.
+    /// Replaces this manifest by a new generation that begins with `state`, the one of the last record, and has room for `next`. The flag of a
+    /// failure tells whether it has touched anything that counts: if so the shard has to be poisoned.
     pub(crate) fn replace(
         &mut self,
         env: &Env,
         ident: &LogIdent,
         state: &ManifestState,
+        next: &ManifestState,
     ) -> std::result::Result<(), (LogError, bool)> {
+        let sizes = (self.size_min, record_len(next));
         let old = ident.dir.join(ShardFile::Manifest(self.generation).name());
-        let next = self.generation + 1;
-        *self = Self::create_named(env, ident, next, self.sequence, state, self.size_min)?;
+        let generation = self.generation + 1;
+        *self = Self::create_named(env, ident, generation, self.sequence, state, sizes)?;
         // Superseded already: if it cannot be renamed now, the next opening does it. Synced, so that the file is written to again
         // only under its new name.
         if let Err(error) = env.disk.rename(&old, &ident.dir.join(MANIFEST_SPARE)) {

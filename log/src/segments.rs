@@ -70,9 +70,13 @@ impl Maintenance {
     ) -> std::result::Result<Prepared, (LogError, bool)> {
         let harmless = |error: LogError| (error, false);
         let grave = |error: LogError| (error, true);
-        if self.manifest.is_full_for(&self.state) {
+        let generation = self.state.generation_last + 1;
+        let mut state = self.state.clone();
+        state.generation_last = generation;
+        state.segments.push(generation);
+        if self.manifest.is_full_for(&state) {
             // The state is written again under a new name: nothing is lost if that fails.
-            self.manifest.replace(env, ident, &self.state)?;
+            self.manifest.replace(env, ident, &self.state, &state)?;
         }
         let (number, file) = match self.spares.pop() {
             Some(number) => {
@@ -89,7 +93,6 @@ impl Maintenance {
             None => lending(env, ident, segment_size, || self.make_spare(env, ident, segment_size))
                 .map_err(harmless)?,
         };
-        let generation = self.state.generation_last + 1;
         let spare = ident.dir.join(ShardFile::Spare(number).name());
         let path = ident.dir.join(ShardFile::Segment(generation).name());
         if let Err(error) = env.disk.rename(&spare, &path) {
@@ -109,9 +112,6 @@ impl Maintenance {
         let mut block = AlignedBuf::zeroed(BLOCK_SIZE);
         block[..SegmentHeader::SIZE].copy_from_slice(header.as_bytes());
         file.write_at(0, &block).and_then(|()| file.sync()).map_err(|error| grave(error.into()))?;
-        let mut state = self.state.clone();
-        state.generation_last = generation;
-        state.segments.push(generation);
         self.manifest.append(&state).map_err(grave)?;
         self.state = state;
         Ok(Prepared { generation, file })
@@ -182,7 +182,7 @@ impl Maintenance {
         state: ManifestState,
     ) -> std::result::Result<(), (LogError, bool)> {
         if self.manifest.is_full_for(&state) {
-            self.manifest.replace(env, ident, &self.state)?;
+            self.manifest.replace(env, ident, &self.state, &state)?;
         }
         self.manifest.append(&state).map_err(|error| (error, true))?;
         self.state = state;

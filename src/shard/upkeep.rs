@@ -232,7 +232,8 @@ impl Shard {
         if self.closed.load(Ordering::Acquire) {
             return Ok(false);
         }
-        if idle {
+        // While there is no room for segments, what others give back is for theirs.
+        if idle && !self.log.is_refused() {
             self.keep_reserve();
         }
         let mut done = match self.prepare() {
@@ -286,7 +287,8 @@ impl Shard {
             Ok(merged) => done |= merged,
             // Merges of what gives back much go on.
             Err(error) if error.is_out_of_resources() => {
-                done |= self.reclaim(&mut upkeep, false)?
+                let urgent = self.lock().prepared() == 0;
+                done |= self.reclaim(&mut upkeep, urgent)?;
             }
             Err(error) => return Err(error),
         }

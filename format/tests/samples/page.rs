@@ -65,7 +65,7 @@ fn tree() -> String {
         let text = format!("{name:<34}{about}");
         writeln!(out, "{}", text.trim_end()).expect("writing to a string");
     };
-    line(0, LOCK, "locked by the process that has the store open");
+    line(0, LOCK, "locked by the process that has the store open, shared by those that only read");
     line(0, SUPERBLOCK, "superblock, twice");
     line(0, HISTORY, "epochs of the store");
     line(0, &format!("{}/", shard_dir(0)), "one directory a shard, from 0");
