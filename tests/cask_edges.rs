@@ -151,7 +151,8 @@ fn values(store: &Store) -> (usize, usize) {
                 found += 1;
             }
             Err(error) => {
-                assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+                let Error::Corrupt { path, .. } = &error else { panic!("{error}") };
+                assert!(path.exists(), "{error}");
                 corrupt += 1;
             }
         }

@@ -7,6 +7,7 @@ use crate::record::CachedRecord;
 use slotcask_format::checksum::Seed;
 use slotcask_format::file_name::ShardFile;
 use slotcask_format::flush::{FlushHeader, flush_seed};
+use slotcask_format::manifest::{DataFileState, DataOrigin};
 use slotcask_format::record::{self, Record, RecordKind, record_seed};
 use slotcask_format::segment::{SEGMENT_DATA_OFFSET, SegmentHeader};
 use slotcask_format::{BLOCK_SIZE, Reason, round_up};
@@ -27,10 +28,18 @@ const AHEAD: usize = 12;
 pub struct Frames<'a> {
     /// Generation.
     pub generation: u64,
+    /// Where it came from, which its name says.
+    pub origin: DataOrigin,
     /// Offset behind the last frame.
     pub end: u64,
     /// The file.
     pub file: &'a dyn File,
+}
+
+/// What is read of a data file.
+#[must_use]
+pub fn frames_of<'a>(state: &DataFileState, file: &'a dyn File) -> Frames<'a> {
+    Frames { generation: state.generation, origin: state.origin, end: state.end, file }
 }
 
 /// What a walk saw.
@@ -42,9 +51,18 @@ pub struct Walked {
     pub bytes: u64,
 }
 
+/// The name of a data file, or of a segment of the log.
+#[must_use]
+pub const fn name_of(generation: u64, origin: DataOrigin) -> ShardFile {
+    match origin {
+        DataOrigin::Sealed => ShardFile::Segment(generation),
+        DataOrigin::Merged => ShardFile::Data(generation),
+    }
+}
+
 /// The path of a file, under the name that it has.
-pub(crate) fn path_of(ident: &CaskIdent, generation: u64) -> PathBuf {
-    ident.dir.join(ShardFile::Segment(generation).name())
+pub(crate) fn path_of(ident: &CaskIdent, generation: u64, origin: DataOrigin) -> PathBuf {
+    ident.dir.join(name_of(generation, origin).name())
 }
 
 /// A part of a file that was read.
@@ -98,7 +116,7 @@ pub(crate) fn walk_ahead<T>(
     prepare: impl Fn(&Record<'_>) -> T,
     mut visit: impl FnMut(&Record<'_>, u64, &[u8], T) -> Result<()>,
 ) -> Result<Walked> {
-    let path = path_of(ident, frames.generation);
+    let path = path_of(ident, frames.generation, frames.origin);
     let corrupt =
         |offset, reason: &dyn ToString| CaskError::corrupt(&path, offset, reason.to_string());
     let size = frames.file.size()?;

@@ -1,7 +1,7 @@
 //! Hints: read, written, made anew.
 
 use crate::CaskIdent;
-use crate::data::{Frames, walk};
+use crate::data::{Frames, name_of, path_of, walk};
 use crate::error::{CaskError, Result};
 use crate::hash::{KeyHash, STRIPE_BITS};
 use crate::location::Location;
@@ -96,11 +96,10 @@ pub fn write_hint(
 pub fn rebuild_hint(
     ident: &CaskIdent,
     frames: Frames<'_>,
-    origin: DataOrigin,
     hash_seed: u64,
     mut holds: impl FnMut(&Record<'_>) -> bool,
 ) -> Result<(DataFileState, HintTables)> {
-    let mut listing = Listing::new(frames.generation, origin);
+    let mut listing = Listing::new(frames.generation, frames.origin);
     let walked = walk(ident, frames, |record, offset, bytes| {
         if holds(record) { listing.add(record, offset, bytes.len(), hash_seed) } else { Ok(()) }
     })?;
@@ -113,7 +112,7 @@ pub fn rebuild_hint(
 /// When the disk fails; what is not there is no failure.
 pub fn remove_data(env: &Env, ident: &CaskIdent, file: &DataFileState) -> Result<()> {
     remove_hint(env, ident, file.generation)?;
-    remove(env, ident, name_of(file))
+    remove(env, ident, name_of(file.generation, file.origin))
 }
 
 /// Removes the hint of a data file.
@@ -131,15 +130,6 @@ fn remove(env: &Env, ident: &CaskIdent, file: ShardFile) -> Result<()> {
     }
 }
 
-/// The name that a data file has.
-#[must_use]
-pub fn name_of(file: &DataFileState) -> ShardFile {
-    match file.origin {
-        DataOrigin::Sealed => ShardFile::Segment(file.generation),
-        DataOrigin::Merged => ShardFile::Data(file.generation),
-    }
-}
-
 /// Opens a data file.
 ///
 /// # Errors
@@ -149,7 +139,7 @@ pub fn open_data(
     ident: &CaskIdent,
     file: &DataFileState,
 ) -> Result<std::sync::Arc<dyn File>> {
-    let path = ident.dir.join(name_of(file).name());
+    let path = path_of(ident, file.generation, file.origin);
     let mode = if ident.map { OpenMode::Map } else { OpenMode::Pooled };
     match env.disk.open(&path, mode) {
         Ok(file) => Ok(file),

@@ -24,11 +24,11 @@ mod writer;
 
 pub use cache::{Cache, CacheKey};
 pub use compression::{HAS_LZ4, compress, decompress};
-pub use data::{Frames, Walked, read_record, walk};
+pub use data::{Frames, Walked, frames_of, name_of, read_record, walk};
 pub use error::{CaskError, Result};
 pub use hash::KeyHash;
 pub use hints::{
-    hint_of, name_of, open_data, read_hint, rebuild_hint, remove_data, remove_hint, write_hint,
+    hint_of, open_data, read_hint, rebuild_hint, remove_data, remove_hint, write_hint,
 };
 pub use keydir::Keydir;
 pub use load::{FileFigures, Loaded, TableToLoad, load};

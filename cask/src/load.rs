@@ -1,7 +1,7 @@
 //! Building keydirs from the hints of all data files.
 
 use crate::CaskIdent;
-use crate::data::{Frames, walk};
+use crate::data::{frames_of, walk};
 use crate::error::Result;
 use crate::hash::{KeyHash, STRIPES};
 use crate::hints::{open_data, read_hint, rebuild_hint};
@@ -111,11 +111,11 @@ pub fn load(
         let hint = match hint {
             Some(hint) => hint,
             None => {
-                let frames = Frames { generation: state.generation, end: state.end, file: &*file };
+                let frames = frames_of(state, &*file);
                 let holds = |record: &Record<'_>| {
                     tables.contains_key(&record.table) && history(record.epoch, record.sequence)
                 };
-                let (_, hint) = rebuild_hint(ident, frames, state.origin, hash_seed, holds)?;
+                let (_, hint) = rebuild_hint(ident, frames, hash_seed, holds)?;
                 if whole {
                     rebuilt.insert(state.generation);
                 }
@@ -271,8 +271,7 @@ fn load_orders(
         if figures.live_records == 0 || !holds_ordered {
             continue;
         }
-        let frames = Frames { generation: *generation, end: state.end, file: &**file };
-        walk(ident, frames, |record, offset, bytes| {
+        walk(ident, frames_of(state, &**file), |record, offset, bytes| {
             let Some(keydir) = ordered(&record.table) else { return Ok(()) };
             let at = Location::new(*generation, offset, bytes.len());
             if record.kind == RecordKind::Put

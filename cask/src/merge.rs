@@ -8,14 +8,14 @@
 //!  - a range delete is as many deletes, one for each key that it removed; it is copied with those that are still needed.
 
 use crate::CaskIdent;
-use crate::data::{Frames, walk_ahead};
+use crate::data::{Frames, frames_of, walk_ahead};
 use crate::error::{CaskError, Result};
 use crate::hash::KeyHash;
 use crate::hints::{open_data, read_hint, rebuild_hint, remove_data};
 use crate::location::Location;
 use crate::writer::{DataWriter, Output};
 use slotcask_format::hint::HintTables;
-use slotcask_format::manifest::DataFileState;
+use slotcask_format::manifest::{DataFileState, DataOrigin};
 use slotcask_format::mutants;
 use slotcask_format::range_delete::{KeyMark, RangeDelete, Removed};
 use slotcask_format::record::{Record, RecordKind, deadline_of, record_seed};
@@ -29,6 +29,8 @@ use std::sync::Arc;
 pub struct Input {
     /// Generation.
     pub generation: u64,
+    /// Where it came from; a segment that leaves the log is sealed.
+    pub origin: DataOrigin,
     /// Offset behind its last frame.
     pub end: u64,
     /// The file.
@@ -127,6 +129,15 @@ enum Remover {
     Range(usize),
 }
 
+impl Input {
+    /// What is read of it.
+    #[must_use]
+    pub fn frames(&self) -> Frames<'_> {
+        let Self { generation, origin, end, .. } = *self;
+        Frames { generation, origin, end, file: &*self.file }
+    }
+}
+
 /// Copies what is of use in `inputs` into new files. `others` are all data files that are no inputs.
 ///
 /// # Errors
@@ -182,8 +193,7 @@ impl<'a> Work<'a> {
     fn run(&mut self, inputs: &[Input], others: &[DataFileState]) -> Result<()> {
         let mut paused = 0;
         for input in inputs {
-            let frames =
-                Frames { generation: input.generation, end: input.end, file: &*input.file };
+            let frames = input.frames();
             let view = self.view;
             let prepare = |record: &Record<'_>| {
                 // Segments that leave the log hold records of fixed tables too.
@@ -199,7 +209,7 @@ impl<'a> Work<'a> {
                     return Err(CaskError::Interrupted);
                 }
                 match hash {
-                    Some(hash) => self.record(input.generation, record, hash, offset, bytes),
+                    Some(hash) => self.record(input, record, hash, offset, bytes),
                     None => Ok(()),
                 }
             })?;
@@ -217,14 +227,14 @@ impl<'a> Work<'a> {
 
     fn record(
         &mut self,
-        generation: u64,
+        input: &Input,
         record: &Record<'_>,
         hash: KeyHash,
         offset: u64,
         bytes: &[u8],
     ) -> Result<()> {
         match record.kind {
-            RecordKind::Put => self.put(generation, record, hash, offset, bytes),
+            RecordKind::Put => self.put(input, record, hash, offset, bytes),
             RecordKind::Delete | RecordKind::Expire => {
                 let (table, sequence) = (record.table, record.sequence);
                 let record = Remover::One(bytes.to_vec());
@@ -232,7 +242,7 @@ impl<'a> Work<'a> {
                 Ok(())
             }
             RecordKind::RangeDelete => {
-                let path = crate::data::path_of(self.ident, generation);
+                let path = crate::data::path_of(self.ident, input.generation, input.origin);
                 let removed = KeyHash::removed_by(record)
                     .map_err(|reason| CaskError::corrupt(&path, offset, reason))?;
                 let Some(removed) = removed else { return Ok(()) };
@@ -251,13 +261,13 @@ impl<'a> Work<'a> {
 
     fn put(
         &mut self,
-        generation: u64,
+        input: &Input,
         record: &Record<'_>,
         hash: KeyHash,
         offset: u64,
         bytes: &[u8],
     ) -> Result<()> {
-        let from = Location::new(generation, offset, bytes.len());
+        let from = Location::new(input.generation, offset, bytes.len());
         let Some(from) = from.filter(|from| {
             self.view.location(record.table, hash) == Some(*from)
                 || mutants::active("merge_copies_dead")
@@ -265,7 +275,8 @@ impl<'a> Work<'a> {
             return Ok(());
         };
         let deadline_ms = deadline_of(record.extension).map_err(|reason| {
-            CaskError::corrupt(&crate::data::path_of(self.ident, generation), offset, reason)
+            let path = crate::data::path_of(self.ident, input.generation, input.origin);
+            CaskError::corrupt(&path, offset, reason)
         })?;
         let table = record.table;
         if deadline_ms.is_some_and(|deadline| deadline <= self.view.now_ms()) {
@@ -394,9 +405,8 @@ impl<'a> Work<'a> {
             return Ok(hint);
         }
         let file = open_data(self.env, self.ident, other)?;
-        let frames = Frames { generation: other.generation, end: other.end, file: &*file };
-        let (_, hint) =
-            rebuild_hint(self.ident, frames, other.origin, self.view.hash_seed(), |_| true)?;
+        let frames = frames_of(other, &*file);
+        let (_, hint) = rebuild_hint(self.ident, frames, self.view.hash_seed(), |_| true)?;
         Ok(hint)
     }
 }

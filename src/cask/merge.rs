@@ -157,7 +157,7 @@ impl Shard {
                 leaving.gone.push(generation);
                 continue;
             }
-            let input = Input { generation, end, file };
+            let input = Input { generation, origin: DataOrigin::Sealed, end, file };
             if used.live_bytes * 1000 >= end * KEEP_PERMILLE {
                 leaving.data.push(self.seal(&input)?);
             } else {
@@ -194,21 +194,13 @@ impl Shard {
     /// Lists what a segment holds, for it to be a data file from now on.
     fn seal(&self, input: &Input) -> Result<DataFileState> {
         let view = self.view();
-        let frames = slotcask_cask::Frames {
-            generation: input.generation,
-            end: input.end,
-            file: &*input.file,
-        };
         let ident = self.cask_ident();
         let of_cask = |error| Error::of_cask(error, self.id());
-        let (state, hint) = slotcask_cask::rebuild_hint(
-            &ident,
-            frames,
-            DataOrigin::Sealed,
-            self.hash_seed,
-            |record| view.holds(record),
-        )
-        .map_err(of_cask)?;
+        let (state, hint) =
+            slotcask_cask::rebuild_hint(&ident, input.frames(), self.hash_seed, |record| {
+                view.holds(record)
+            })
+            .map_err(of_cask)?;
         if let Err(error) = slotcask_cask::write_hint(&self.env, &ident, &state, &hint) {
             // Derived: the next opening makes it anew.
             tracing::warn!(%error, "a hint could not be written");
@@ -432,7 +424,8 @@ impl Shard {
             .iter()
             .filter_map(|file| {
                 let open = files.get(file.generation)?;
-                Some(Input { generation: file.generation, end: file.end, file: open })
+                let (generation, origin, end) = (file.generation, file.origin, file.end);
+                Some(Input { generation, origin, end, file: open })
             })
             .collect();
         if inputs_open.len() < inputs.len() {

@@ -219,7 +219,7 @@ impl Shard {
         let path = self.reserve_path();
         if !is_read && held_bytes(&*self.env.disk, &path)? == 0 {
             slotcask_cask::remove_hint(&self.env, &ident, generation)?;
-            let name = slotcask_cask::name_of(input).name();
+            let name = slotcask_cask::name_of(generation, input.origin).name();
             self.env.disk.rename(&ident.dir.join(name), &path)?;
         } else {
             slotcask_cask::remove_data(&self.env, &ident, input)?;

@@ -7,6 +7,7 @@ use slotcask_cask::{Cache, CacheKey, CachedRecord, CaskError, Location};
 use slotcask_format::checksum::Seed;
 use slotcask_format::file_name::ShardFile;
 use slotcask_format::record::{self, RecordKind};
+use slotcask_io::Disk;
 use slotcask_log::{Files, ShardLog};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub(crate) struct Shelf {
     pub shard: u32,
     pub dir: PathBuf,
+    pub disk: Arc<dyn Disk>,
     pub files: Arc<Files>,
     pub seed: Seed,
     pub cache: Cache,
@@ -107,8 +109,13 @@ impl Shelf {
         }
     }
 
+    /// The file's path, asked for only by errors.
     pub(crate) fn path(&self, at: Location) -> PathBuf {
-        self.dir.join(ShardFile::Segment(at.generation()).name())
+        let merged = self.dir.join(ShardFile::Data(at.generation()).name());
+        match self.disk.stat(&merged) {
+            Ok(Some(_)) => merged,
+            _ => self.dir.join(ShardFile::Segment(at.generation()).name()),
+        }
     }
 
     pub(crate) fn error(&self, at: Location, error: CaskError) -> Error {

@@ -246,6 +246,7 @@ pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<Ope
         shard: u32::from(number),
         seed: ident.record_seed(),
         dir: ident.dir,
+        disk: context.env.disk.clone(),
         files,
         cache: Cache::new(context.value_cache, context.huge_pages),
         witness,

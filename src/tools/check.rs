@@ -3,7 +3,6 @@
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::store::{Redo, ShardContext, index_hash, kept_closed, look, open_context, read_history};
-use slotcask_cask::Frames;
 use slotcask_format::StoreId;
 use slotcask_format::file_name::{SUPERBLOCK, ShardFile, shard_dir};
 use slotcask_format::history::History;
@@ -212,7 +211,7 @@ fn check_data(
     let shard = u32::from(number);
     let ident = context.cask_ident(number);
     for (state, file) in redo.data_files() {
-        let frames = Frames { generation: state.generation, end: state.end, file: &**file };
+        let frames = slotcask_cask::frames_of(state, &**file);
         let mut records = 0;
         let walked = slotcask_cask::walk(&ident, frames, |_, _, _| {
             records += 1;
