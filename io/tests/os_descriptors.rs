@@ -1,31 +1,23 @@
 //! A process without descriptors to spare: what a store has opened once goes on working.
 //! The limit covers every test of a process, so a child takes it.
 
+mod child;
+
+use child::in_child;
 use slotcask_io::{AlignedBuf, Disk, IoErrorKind, OpenMode, OsDisk};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-const CHILD: &str = "SLOTCASK_TEST_DESCRIPTORS";
 const LIMIT: u64 = 64;
 
 /// Runs the test `name` in a child with a low limit.
 fn limited(name: &str, test: impl FnOnce()) {
-    if std::env::var_os(CHILD).is_some() {
+    in_child(name, || {
         let limit = libc::rlimit { rlim_cur: LIMIT, rlim_max: LIMIT };
         // SAFETY: `limit` is a valid rlimit that outlives the call.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
-        return test();
-    }
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(CHILD, "1")
-        .output()
-        .unwrap();
-    let said = [child.stdout, child.stderr]
-        .map(|text| String::from_utf8_lossy(&text).into_owned())
-        .concat();
-    assert!(child.status.success() && said.contains("1 passed"), "{}: {said}", child.status);
+        test();
+    });
 }
 
 /// All descriptors that are left.

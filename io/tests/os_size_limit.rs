@@ -1,27 +1,16 @@
 //! A limit on the size of files is an error of its kind. Unasked, the kernel would send SIGXFSZ, which kills a process.
 //! The limit covers every file of a process, the one that its output goes to as well, so a child with pipes takes it.
 
+mod child;
+
+use child::in_child;
 use slotcask_io::{AlignedBuf, Disk, IoErrorKind, OpenMode, OsDisk, OsOptions, Write};
-use std::process::Command;
 
 const B: usize = 4096;
-const CHILD: &str = "SLOTCASK_TEST_LIMITED";
 
 #[test]
 fn a_write_past_the_limit_is_refused_and_the_process_lives() {
-    if std::env::var_os(CHILD).is_some() {
-        return write_past_the_limit();
-    }
-    let name = "a_write_past_the_limit_is_refused_and_the_process_lives";
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(CHILD, "1")
-        .output()
-        .unwrap();
-    let said = [child.stdout, child.stderr]
-        .map(|text| String::from_utf8_lossy(&text).into_owned())
-        .concat();
-    assert!(child.status.success() && said.contains("1 passed"), "{}: {said}", child.status);
+    in_child("a_write_past_the_limit_is_refused_and_the_process_lives", write_past_the_limit);
 }
 
 fn write_past_the_limit() {
