@@ -238,7 +238,8 @@ impl Options {
         self
     }
 
-    /// Most bytes that the merge of a shard reads in a second. Default: no limit.
+    /// Most bytes that the merge of a shard reads in a second. Default: no limit, and writers are slowed down when merges fall behind, so that space
+    /// has a bound. With a limit they are not, and space grows for as long as more is overwritten than is merged.
     #[must_use]
     pub fn merge_rate(mut self, bytes_per_second: u64) -> Self {
         self.merge_rate = Some(bytes_per_second.max(1));

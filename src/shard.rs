@@ -152,8 +152,21 @@ pub(crate) struct Upkeep {
     pub trim_due: bool,
     /// Position of the log when a merge on a full disk was last tried for deletes that may be left behind.
     pub reclaimed_position: Option<u64>,
+    /// The last merge found no room.
+    pub merge_refused: Option<MergeRefused>,
     /// Where the scrub of the shard's thread goes on.
     pub scrub: scrub::ScrubCursor,
+}
+
+/// A merge that found no room.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MergeRefused {
+    /// Position of the log then.
+    pub position: u64,
+    /// When.
+    pub at: Duration,
+    /// How long it is not tried again, unless something is written.
+    pub wait: Duration,
 }
 
 /// What the upkeep did since the opening.

@@ -97,6 +97,8 @@ pub struct ShardStats {
     pub merge_bytes_read: u64,
     /// Bytes that merges wrote.
     pub merge_bytes_written: u64,
+    /// How far merges are behind, in thousandths: 0 while they keep up, 1000 when that all but stops writers.
+    pub merge_behind_permille: u32,
     /// Deletes and expiries that nothing needed any more.
     pub tombstones_dropped: u64,
     /// Why the shard accepts no writes, if a failure poisoned it.
@@ -164,6 +166,7 @@ impl Stats {
                     merges: upkeep.merges,
                     merge_bytes_read: upkeep.merge_bytes_read,
                     merge_bytes_written: upkeep.merge_bytes_written,
+                    merge_behind_permille: shard.log.behind_permille(),
                     tombstones_dropped: upkeep.tombstones_dropped,
                     poisoned: log.poisoned.map(|cause| cause.to_string()),
                     refused: log.refused.map(|error| error.to_string()),

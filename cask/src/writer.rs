@@ -13,7 +13,7 @@ use slotcask_format::record::Record;
 use slotcask_format::segment::{SEGMENT_DATA_OFFSET, SegmentHeader};
 use slotcask_format::{BLOCK_SIZE, FORMAT_VERSION, mutants, round_up};
 use slotcask_io::{AlignedBuf, Env, File, OpenMode};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
@@ -65,15 +65,19 @@ impl<'a> DataWriter<'a> {
         Ok(Self::of(env, ident, generation, hash_seed, (temporary, file)))
     }
 
-    /// As [`DataWriter::create`], in the space that the shard holds for merges on a full disk.
+    /// As [`DataWriter::create`], in the space that the shard holds for merges on a full disk. The file has a name of its own meanwhile:
+    /// whoever else looks for space finds none held.
     pub(crate) fn in_reserve(
         env: &'a Env,
         ident: &'a CaskIdent,
         generation: u64,
         hash_seed: u64,
     ) -> Result<Self> {
-        let temporary = ident.dir.join(MERGE_RESERVE);
-        let file = env.disk.open(&temporary, OpenMode::ReadWrite)?;
+        let name = ShardFile::Data(generation).name();
+        let temporary = ident.dir.join(format!("{name}{TEMPORARY}"));
+        env.disk.rename(&ident.dir.join(MERGE_RESERVE), &temporary)?;
+        let opened = env.disk.open(&temporary, OpenMode::ReadWrite);
+        let file = opened.inspect_err(|_| give_reserve_back(env, ident, &temporary))?;
         let writer = Self::of(env, ident, generation, hash_seed, (temporary, file));
         Ok(Self { reserved: true, ..writer })
     }
@@ -165,8 +169,20 @@ impl<'a> DataWriter<'a> {
         Ok(())
     }
 
-    /// Writes what is left, syncs the file and gives it its name, with its hint. The caller syncs the directory.
+    /// Writes what is left, syncs the file and gives it its name, with its hint. The caller syncs the directory. After an error nothing
+    /// is left of it.
     pub(crate) fn finish(mut self) -> Result<Output> {
+        match self.complete() {
+            Ok(()) => Ok(self.named()),
+            Err(error) => {
+                self.discard();
+                Err(error)
+            }
+        }
+    }
+
+    /// Up to and with the name.
+    fn complete(&mut self) -> Result<()> {
         if self.count > 0 {
             self.write_frame()?;
         }
@@ -183,7 +199,11 @@ impl<'a> DataWriter<'a> {
             self.file.sync()?;
         }
         let name = self.ident.dir.join(ShardFile::Data(self.generation).name());
-        self.env.disk.rename(&self.temporary, &name)?;
+        Ok(self.env.disk.rename(&self.temporary, &name)?)
+    }
+
+    /// What it came to, once it has its name.
+    fn named(self) -> Output {
         let (state, hint) = self.listing.finish(self.offset, self.previous);
         if let Err(error) = write_hint(self.env, self.ident, &state, &hint) {
             // Derived: the next opening makes it anew.
@@ -193,17 +213,24 @@ impl<'a> DataWriter<'a> {
             tracing::warn!(%error, "a data file keeps the descriptor that it was written with");
             self.file
         });
-        Ok(Output { state, hint, file })
+        Output { state, hint, file }
     }
 
     /// Removes what was written.
     pub(crate) fn discard(self) {
         if self.reserved {
-            // It goes on holding the space.
+            give_reserve_back(self.env, self.ident, &self.temporary);
             return;
         }
         if let Err(error) = self.env.disk.remove(&self.temporary) {
             tracing::warn!(%error, "the output of a merge could not be removed; the next opening does");
         }
+    }
+}
+
+/// The file goes on holding the space.
+fn give_reserve_back(env: &Env, ident: &CaskIdent, temporary: &Path) {
+    if let Err(error) = env.disk.rename(temporary, &ident.dir.join(MERGE_RESERVE)) {
+        tracing::warn!(%error, "the space for merges on a full disk is not held");
     }
 }

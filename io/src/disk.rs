@@ -144,6 +144,11 @@ pub trait Disk: Send + Sync + Debug {
         self.lock(path)
     }
 
+    /// Bytes that files under `dir` may still take, where that is known.
+    fn free_bytes(&self, _dir: &Path) -> Option<u64> {
+        None
+    }
+
     /// What this disk had to do without (O_DIRECT, io_uring, ...), one sentence each with what to do about it.
     fn fallbacks(&self) -> Vec<String>;
 }

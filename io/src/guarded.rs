@@ -101,6 +101,10 @@ impl Disk for GuardedDisk {
         self.disk.absolute(path)
     }
 
+    fn free_bytes(&self, dir: &Path) -> Option<u64> {
+        self.disk.free_bytes(dir)
+    }
+
     fn fallbacks(&self) -> Vec<String> {
         self.disk.fallbacks()
     }

@@ -324,7 +324,7 @@ impl<S> ShardLog<S> {
         let permille = used.saturating_mul(1000) / self.config.capacity_of_writes();
         let permille = u32::try_from(permille).unwrap_or(u32::MAX);
         self.fill.store(permille, Ordering::Relaxed);
-        if permille > PACE_FROM_PERMILLE {
+        if permille > PACE_FROM_PERMILLE || self.behind_permille() > 0 {
             self.pace_anew.store(true, Ordering::Relaxed);
             self.pace_due.store(true, Ordering::Relaxed);
         }

@@ -41,7 +41,9 @@ pub struct ShardLog<S> {
     pub(crate) manifest_sequence: AtomicU64,
     /// Share of the log's capacity that is in use, in thousandths.
     pub(crate) fill: AtomicU32,
-    /// Set once for each flush's worth of log that is placed while the log is rather full.
+    /// How far something else than the log is behind its writers, in thousandths of what it may be.
+    pub(crate) behind: AtomicU32,
+    /// Set once for each flush's worth of log that is placed while the log is rather full, or something else behind.
     pub(crate) pace_due: AtomicBool,
     /// `pace_due` was set for another flush's worth of log, not for what is owed for one before.
     pub(crate) pace_anew: AtomicBool,
@@ -238,6 +240,19 @@ impl<S> ShardLog<S> {
         self.fill.load(Ordering::Relaxed)
     }
 
+    /// How far something else than the log is behind, as it was told last, in thousandths.
+    #[inline]
+    #[must_use]
+    pub fn behind_permille(&self) -> u32 {
+        self.behind.load(Ordering::Relaxed)
+    }
+
+    /// Says how far something else than the log is behind its writers. While it is, [`ShardLog::take_pace`] has them slow down
+    /// as in a log that is rather full.
+    pub fn set_behind(&self, permille: u32) {
+        self.behind.store(permille, Ordering::Relaxed);
+    }
+
     /// The files that records can be read from.
     #[must_use]
     pub fn files(&self) -> &Arc<Files> {
@@ -271,14 +286,14 @@ impl<S> ShardLog<S> {
         flight.is_some_and(|flight| flight.copy_at(generation, offset, len, out))
     }
 
-    /// True once for each flush's worth of log that was placed while more than 85 % of what writers may fill was full: the writer that gets
-    /// it slows down.
+    /// True once for each flush's worth of log that was placed while more than 85 % of what writers may fill was full, or something else
+    /// was behind: the writer that gets it slows down.
     #[inline]
     pub fn take_pace(&self) -> bool {
         self.pace_due.load(Ordering::Relaxed) && self.pace_due.swap(false, Ordering::Relaxed)
     }
 
-    /// True when a flush's worth of log was placed since the last call while the log was that full.
+    /// True when a flush's worth of log was placed since the last call while that was so.
     pub fn take_pace_anew(&self) -> bool {
         self.pace_anew.swap(false, Ordering::Relaxed)
     }

@@ -1,6 +1,7 @@
 //! When cask records move: segments that leave the log become data files or are evacuated, data files are merged.
 
-use crate::cask::usage::FileUse;
+use crate::cask::choice::INPUTS_MAX;
+use crate::cask::usage::{FileUse, Usage};
 use crate::error::{Error, Result};
 use crate::shard::{Shard, Upkeep};
 use slotcask_cask::{
@@ -17,16 +18,12 @@ use std::time::Duration;
 
 /// A segment stays as it is when at least this share of it is live, in thousandths.
 const KEEP_PERMILLE: u64 = 500;
-/// A merge is due when data files hold more than this, in thousandths of what is live in them.
-const SPACE_PERMILLE: u64 = 1400;
-/// A merge takes at most this many files.
-const INPUTS_MAX: usize = 16;
+/// A merge writes files of this part of what is live, within bounds.
+const FILE_PART: u64 = 32;
 /// Bytes of a data file that a merge writes, unless a segment has more.
 const DATA_FILE_SIZE_MAX: u64 = 256 << 20;
 /// The same of one that is written in one piece to space that was held for it.
 const RESERVED_FILE_SIZE_MAX: u64 = 1 << 30;
-/// Data files smaller than a segment by this factor are merged when there are as many of them.
-const SMALL_FILES: usize = 8;
 /// Changes of the keydir under one holding of the shard lock.
 const MOVES_PER_HOLD: usize = 64;
 /// Changes ahead of one for which memory is asked for.
@@ -231,13 +228,13 @@ impl Shard {
         Ok(merged)
     }
 
-    /// Where outputs go while there is space: files of four segments, but not more than a tenth of what is live, for as much is held for
+    /// Where outputs go while there is space: files of four segments, but not more than a small part of what is live, for as much is held for
     /// a merge on a full disk.
     fn limits(&self) -> Limits {
         let segment_size = self.log.config().segment_size;
         let live: u64 = self.lock().state_ref().usage.all().map(|(_, file)| file.live_bytes).sum();
         let largest = (segment_size * 4).min(DATA_FILE_SIZE_MAX).max(segment_size);
-        Limits { file_size: (live / 10).clamp(segment_size, largest), in_reserve: false }
+        Limits { file_size: (live / FILE_PART).clamp(segment_size, largest), in_reserve: false }
     }
 
     /// What the manifest is told about segments that leave.
@@ -259,9 +256,9 @@ impl Shard {
             }
         }
         let mut guard = self.lock();
-        for generation in &leaving.gone {
-            guard.state().usage.forget(*generation);
-        }
+        let usage = &mut guard.state().usage;
+        leaving.gone.iter().for_each(|generation| usage.forget(*generation));
+        judge(usage, &leaving.merged);
     }
 
     /// Removes what was written for segments that stay in the log after all.
@@ -337,9 +334,19 @@ impl Shard {
         let manifest = self.log.manifest_state();
         let chosen = self.choose(&manifest.data);
         if chosen.is_empty() {
+            self.log.set_behind(0);
             return Ok(false);
         }
-        Ok(self.merge_files(&manifest, &chosen, None)?.is_some())
+        let merged = self.merge_files(&manifest, &chosen, None);
+        if let Ok(Some(_)) = merged {
+            self.note_behind();
+            // There may be more to win.
+            self.bell.ring();
+        } else {
+            // They do not catch up, however slowly is written.
+            self.log.set_behind(0);
+        }
+        Ok(merged?.is_some())
     }
 
     /// Merges all data files that hold anything dead, on a full disk as far as that goes.
@@ -372,40 +379,6 @@ impl Shard {
             left = rest;
         }
         Ok(done)
-    }
-
-    fn choose(&self, data: &[DataFileState]) -> BTreeSet<u64> {
-        let guard = self.lock();
-        let usage = &guard.state_ref().usage;
-        let mut files: Vec<(u64, u64, u64)> = data
-            .iter()
-            .map(|file| (file.generation, usage.of(file.generation).live_bytes, file.end))
-            .collect();
-        drop(guard);
-        let mut chosen = BTreeSet::new();
-        let (live, total) =
-            files.iter().fold((0, 0), |(live, total), file| (live + file.1, total + file.2));
-        // Files that hold nothing, or next to nothing, cost next to nothing to merge.
-        files.sort_unstable_by_key(|(_, live, end)| live * 1000 / end.max(&1));
-        let mut waste = total.saturating_sub(live * SPACE_PERMILLE / 1000);
-        if total * 1000 > live * SPACE_PERMILLE + self.log.config().segment_size * 1000 {
-            for (generation, live, end) in files.iter().take(INPUTS_MAX) {
-                if waste == 0 || live * 1000 > end * 900 {
-                    break;
-                }
-                chosen.insert(*generation);
-                waste = waste.saturating_sub(end.saturating_sub(*live));
-            }
-        }
-        let small: Vec<u64> = files
-            .iter()
-            .filter(|(_, _, end)| *end < self.log.config().segment_size / SMALL_FILES as u64)
-            .map(|(generation, ..)| *generation)
-            .collect();
-        if small.len() >= SMALL_FILES {
-            chosen.extend(small.into_iter().take(INPUTS_MAX));
-        }
-        chosen
     }
 
     /// Merges data files; gives the bytes that were written, or None when it was ended early. `reserve`: the disk is full, and whether space
@@ -473,6 +446,7 @@ impl Shard {
                 tracing::warn!(%error, "a merged data file could not be removed");
             }
         }
+        judge(&mut self.lock().state().usage, &merged);
         let mut figures = self.figures.lock();
         figures.merges += 1;
         figures.merge_bytes_read += merged.bytes_read;
@@ -487,4 +461,9 @@ impl Shard {
         metrics::counter!("slotcask_merge_bytes_written_total").increment(written);
         Ok(Some(written))
     }
+}
+
+/// Outputs hold the deletes that are needed beside all files that the inputs have left.
+fn judge(usage: &mut Usage, merged: &Merged) {
+    merged.outputs.iter().for_each(|output| usage.judge(output.state.generation));
 }

@@ -1,6 +1,7 @@
 //! Cask tables: keys and values of any length, in the log and in data files.
 
 mod batch;
+mod choice;
 mod conditional;
 mod expiry;
 mod iter;

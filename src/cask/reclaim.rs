@@ -64,8 +64,19 @@ impl Shard {
     /// Holds the space for a merge on a full disk, as far as there is any, and what lets the first of them give a whole segment back. The
     /// upkeep lock is held.
     pub(crate) fn keep_reserve(&self) {
-        let wanted = self.reserve_wanted();
-        self.keep_reserve_of(if wanted == 0 { 0 } else { wanted + self.reserve_ahead() });
+        let wanted = match self.reserve_wanted() {
+            0 => 0,
+            bytes => bytes + self.reserve_ahead(),
+        };
+        let beyond = self.reserve_bytes().saturating_sub(wanted);
+        if wanted > 0 && beyond > wanted / 4 {
+            // Data files have become smaller; whoever holds the upkeep lock may give some of it up.
+            if let Err(error) = lend(&*self.env.disk, &self.reserve_path(), beyond) {
+                tracing::warn!(%error, "space that is held for merges could not be given back");
+            }
+            return;
+        }
+        self.keep_reserve_of(wanted);
     }
 
     /// Bytes that are held for deletes, which need a segment before they give back any.

@@ -20,16 +20,26 @@ pub(crate) struct FileUse {
     pub tombstone_bytes: u64,
 }
 
+/// A file, and when it was judged whether its deletes are needed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    used: FileUse,
+    /// What had gone by then, of [`Usage::gone_bytes`].
+    judged: u64,
+}
+
 /// Use of all files of a shard, by generation.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
-    files: BTreeMap<u64, FileUse>,
+    files: BTreeMap<u64, Counted>,
+    /// Bytes of all records that stood in files which have gone.
+    gone_bytes: u64,
 }
 
 impl Usage {
     /// A record was put, and the keydir points to it.
     pub(crate) fn put(&mut self, at: Location) {
-        let file = self.files.entry(at.generation()).or_default();
+        let file = &mut self.files.entry(at.generation()).or_default().used;
         file.bytes += at.size_max() as u64;
         file.records += 1;
         file.live_bytes += at.size_max() as u64;
@@ -38,7 +48,7 @@ impl Usage {
 
     /// A delete or an expiry was written.
     pub(crate) fn tombstone(&mut self, at: Location) {
-        let file = self.files.entry(at.generation()).or_default();
+        let file = &mut self.files.entry(at.generation()).or_default().used;
         file.bytes += at.size_max() as u64;
         file.records += 1;
         file.tombstones += 1;
@@ -47,7 +57,7 @@ impl Usage {
 
     /// A record that nothing points to any more.
     pub(crate) fn dead(&mut self, at: Location) {
-        let file = self.files.entry(at.generation()).or_default();
+        let file = &mut self.files.entry(at.generation()).or_default().used;
         file.live_bytes = file.live_bytes.saturating_sub(at.size_max() as u64);
         file.live_records = file.live_records.saturating_sub(1);
     }
@@ -55,28 +65,41 @@ impl Usage {
     /// A record that the keydir points to has been copied to a file that was counted already.
     pub(crate) fn moved(&mut self, from: Location, to: Location) {
         self.dead(from);
-        let file = self.files.entry(to.generation()).or_default();
+        let file = &mut self.files.entry(to.generation()).or_default().used;
         file.live_bytes += to.size_max() as u64;
         file.live_records += 1;
     }
 
     /// What a file holds.
     pub(crate) fn of(&self, generation: u64) -> FileUse {
-        self.files.get(&generation).copied().unwrap_or_default()
+        self.files.get(&generation).copied().unwrap_or_default().used
     }
 
-    /// Replaces what is known of a file.
-    pub(crate) fn set(&mut self, generation: u64, file: FileUse) {
-        self.files.insert(generation, file);
+    /// Counts a file whose deletes are all needed, as far as is known.
+    pub(crate) fn set(&mut self, generation: u64, used: FileUse) {
+        self.files.insert(generation, Counted { used, judged: self.gone_bytes });
     }
 
-    /// Forgets a file.
+    /// Forgets a file that has gone.
     pub(crate) fn forget(&mut self, generation: u64) {
-        self.files.remove(&generation);
+        let gone = self.files.remove(&generation);
+        self.gone_bytes += gone.map_or(0, |file| file.used.bytes);
+    }
+
+    /// Notes that all deletes in a file are needed, for what is there now.
+    pub(crate) fn judge(&mut self, generation: u64) {
+        if let Some(file) = self.files.get_mut(&generation) {
+            file.judged = self.gone_bytes;
+        }
+    }
+
+    /// Bytes of records that have gone since it was judged whether the deletes in a file are needed.
+    pub(crate) fn gone_since(&self, generation: u64) -> u64 {
+        self.gone_bytes - self.files.get(&generation).map_or(0, |file| file.judged)
     }
 
     /// All files.
     pub(crate) fn all(&self) -> impl Iterator<Item = (u64, FileUse)> + '_ {
-        self.files.iter().map(|(generation, file)| (*generation, *file))
+        self.files.iter().map(|(generation, file)| (*generation, file.used))
     }
 }

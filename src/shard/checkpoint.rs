@@ -136,6 +136,12 @@ impl Shard {
         // A device that was slow once may be so again: that is forgotten over some checkpoints, not at once.
         upkeep.checkpoint_meanwhile = meanwhile.max(upkeep.checkpoint_meanwhile / 8 * 7);
         self.figures.lock().checkpoints += 1;
+        if bytes > 0 {
+            self.note_behind();
+        }
+        if bytes > 0 {
+            self.note_behind();
+        }
         let elapsed = self.env.clock.monotonic().saturating_sub(started);
         metrics::histogram!("slotcask_checkpoint_seconds").record(elapsed.as_secs_f64());
         Ok(())

@@ -2,7 +2,7 @@
 //! cannot go on without.
 
 use crate::error::{Error, Result};
-use crate::shard::{Shard, Upkeep};
+use crate::shard::{MergeRefused, Shard, Upkeep};
 use slotcask_format::flush::FLUSH_IDLE;
 use slotcask_log::{LogError, PACE_FROM_PERMILLE, Preparation};
 use std::sync::atomic::Ordering;
@@ -19,6 +19,9 @@ const PAUSE_MAX: Duration = Duration::from_micros(1800);
 const PAUSE_LATE_MAX: Duration = Duration::from_millis(10);
 /// What writers pause together for a flush's worth of log when the log is full.
 const PAUSES_MAX: Duration = Duration::from_millis(150);
+/// How long a merge that found no room is not tried again, at first and at most, while nothing is written.
+const MERGE_RETRY_MIN: Duration = Duration::from_millis(500);
+const MERGE_RETRY_MAX: Duration = Duration::from_secs(30);
 
 impl Shard {
     /// Makes segments ready, as far as the log's limit allows.
@@ -173,15 +176,17 @@ impl Shard {
     }
 
     /// Slows a writer down when the log fills faster than checkpoints empty it, so that nobody is stopped at once when it is
-    /// full. Called once for every flush's worth of log, and again by the writers after that while pauses are owed.
+    /// full; and when merges fall behind, so that space stays within its bound. Called once for every flush's worth of log, and again by the writers after that while pauses are owed.
     pub(crate) fn pace(&self) {
         let fill = self.log.fill_permille();
-        if fill <= PACE_FROM_PERMILLE || !self.options.background {
+        let behind = self.log.behind_permille().min(1000);
+        if (fill <= PACE_FROM_PERMILLE && behind == 0) || !self.options.background {
             self.pause_owed_us.store(0, Ordering::Relaxed);
             return;
         }
-        let over = f64::from((fill - PACE_FROM_PERMILLE).min(1000 - PACE_FROM_PERMILLE));
-        let share = over / f64::from(1000 - PACE_FROM_PERMILLE);
+        let rest = 1000 - PACE_FROM_PERMILLE;
+        let over = fill.saturating_sub(PACE_FROM_PERMILLE).min(rest);
+        let share = (f64::from(over) / f64::from(rest)).max(f64::from(behind) / 1000.0);
         let anew = self.log.take_pace_anew();
         let (owed, late) = match self.pause_owed_us.swap(0, Ordering::Relaxed) {
             0 => (PAUSES_MAX.mul_f64(share * share), false),
@@ -283,20 +288,40 @@ impl Shard {
             let mut guard = self.lock();
             guard.state().tables.iter_mut().flatten().for_each(|table| table.trim_memory());
         }
-        match self.merge_if_due() {
-            Ok(merged) => done |= merged,
-            // Merges of what gives back much go on.
-            Err(error) if error.is_out_of_resources() => {
-                let urgent = self.lock().prepared() == 0;
-                done |= self.reclaim(&mut upkeep, urgent)?;
-            }
-            Err(error) => return Err(error),
-        }
+        done |= self.merge_or_reclaim(&mut upkeep)?;
         drop(upkeep);
         match self.log.poison_cause() {
             Some(cause) => Err(self.poisoned(&cause)),
             None => Ok(done),
         }
+    }
+
+    /// Merges if that is due, on a full disk what gives back much. What found no room is tried again when something was written, or after a
+    /// while, which grows.
+    fn merge_or_reclaim(&self, upkeep: &mut Upkeep) -> Result<bool> {
+        let (now, position) = (self.env.clock.monotonic(), self.lock().position());
+        if let Some(refused) = upkeep.merge_refused
+            && refused.position == position
+            && now < refused.at + refused.wait
+        {
+            return Ok(false);
+        }
+        match self.merge_if_due() {
+            Ok(merged) => {
+                upkeep.merge_refused = None;
+                return Ok(merged);
+            }
+            Err(error) if error.is_out_of_resources() => {}
+            Err(error) => return Err(error),
+        }
+        let urgent = self.lock().prepared() == 0;
+        let won = self.reclaim(upkeep, urgent)?;
+        let wait = upkeep.merge_refused.map_or(MERGE_RETRY_MIN, |refused| refused.wait * 2);
+        upkeep.merge_refused = match won {
+            true => None,
+            false => Some(MergeRefused { position, at: now, wait: wait.min(MERGE_RETRY_MAX) }),
+        };
+        Ok(won)
     }
 
     /// Flushes what somebody waits for. Who flushes already may have taken less than that.

@@ -112,6 +112,18 @@ pub(super) fn ftruncate(fd: BorrowedFd<'_>, size: u64) -> io::Result<()> {
     check(unsafe { libc::ftruncate(fd.as_raw_fd(), size) }).map(drop)
 }
 
+/// Bytes that the file system at `path` gives to who is not root.
+pub(super) fn free_bytes(path: &Path) -> io::Result<u64> {
+    let path = CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let mut stat = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: `path` is a string that ends in zero and outlives the call, `stat` has room for one statvfs.
+    check(unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) })?;
+    // SAFETY: the call has filled it.
+    let stat = unsafe { stat.assume_init() };
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
 /// (device, inode, size) of an open file.
 pub(super) fn identity(fd: BorrowedFd<'_>) -> io::Result<(u64, u64, u64)> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();

@@ -276,6 +276,10 @@ impl Disk for OsDisk {
             .map_err(|error| IoError::from_os("make absolute", path, &error))
     }
 
+    fn free_bytes(&self, dir: &Path) -> Option<u64> {
+        uninterrupted(|| calls::free_bytes(dir_path(dir))).ok()
+    }
+
     fn fallbacks(&self) -> Vec<String> {
         self.shared.fallbacks.lock().iter().map(|(_, sentence)| sentence.clone()).collect()
     }

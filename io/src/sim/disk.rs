@@ -322,6 +322,10 @@ impl Disk for SimDisk {
         self.held(path, locked)
     }
 
+    fn free_bytes(&self, _dir: &Path) -> Option<u64> {
+        self.state().free_bytes()
+    }
+
     fn fallbacks(&self) -> Vec<String> {
         Vec::new()
     }

@@ -354,6 +354,11 @@ impl State {
         }
     }
 
+    /// Bytes that files may still take, if there is a limit.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        Some(self.options.capacity_bytes?.saturating_sub(self.used))
+    }
+
     /// True when a named file may grow to `len`.
     fn has_room(&self, file: FileId, len: u64) -> bool {
         let now = space(self.slot(file).state.live.len());

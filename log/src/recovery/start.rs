@@ -196,6 +196,7 @@ impl Opening {
             maintenance: Mutex::new(maintenance),
             locked: Mutex::new(Locked { state, writer }),
             fill: AtomicU32::new(0),
+            behind: AtomicU32::new(0),
             pace_due: AtomicBool::new(false),
             pace_anew: AtomicBool::new(false),
             kick: OnceLock::new(),

@@ -91,6 +91,7 @@ fn shard_object(shard: &ShardStats) -> Value {
         "merges": shard.merges,
         "merge_bytes_read": shard.merge_bytes_read,
         "merge_bytes_written": shard.merge_bytes_written,
+        "merge_behind_permille": shard.merge_behind_permille,
         "poisoned": shard.poisoned,
         "refused": shard.refused,
     })

@@ -1,0 +1,174 @@
+//! Merges of cask tables that find little room or none: nothing is lost, nothing is left behind, and nobody tries without end.
+
+mod common;
+
+use common::ROOT;
+use slotcask::{CaskOptions, CaskTable, Durability, Error, Options, Store};
+use slotcask_io::sim::{OpFilter, OpKind, env_of};
+use slotcask_io::{Env, OpenMode, SimDisk, SimOptions, sim_env};
+use std::path::{Path, PathBuf};
+
+const SEGMENT: u64 = (1 << 20) - 4096;
+
+fn shard() -> PathBuf {
+    Path::new(ROOT).join("shard-000")
+}
+
+fn world() -> (Env, SimDisk) {
+    sim_env(7, SimOptions { capacity_bytes: Some(60 << 20), ..SimOptions::default() })
+}
+
+fn store_in(env: &Env) -> Store {
+    let options = Options::new().shards(1).segment_size(SEGMENT).log_size(12 * SEGMENT);
+    let quiet = options.background(false).huge_pages(false).checkpoint_batch(64 << 10);
+    quiet.durability(Durability::Buffered).open_in(env.clone(), ROOT).unwrap()
+}
+
+/// Somebody else leaves so many bytes.
+fn leave_free(env: &Env, free: u64) {
+    let path = Path::new("/other");
+    let file = env.disk.open(path, OpenMode::Create).unwrap();
+    let mut size = 0;
+    for step in [1 << 20, 64 << 10, 4096] {
+        while file.allocate(size + step).is_ok() {
+            size += step;
+        }
+    }
+    file.truncate(size - free).unwrap();
+}
+
+fn temporaries(env: &Env) -> Vec<String> {
+    let entries = env.disk.list(&shard()).unwrap();
+    entries.into_iter().map(|entry| entry.name).filter(|name| name.ends_with(".cask.tmp")).collect()
+}
+
+fn put(table: &CaskTable, key: u64) {
+    table.put(key.to_le_bytes(), value(key)).unwrap();
+}
+
+fn value(key: u64) -> Vec<u8> {
+    vec![key as u8; (56 << 10) - 100]
+}
+
+/// Merges into the space that is held, while a manifest that no longer fits its spare asks for space too.
+fn merge_beside_a_growing_manifest(tables: usize, records: usize, free: u64) -> bool {
+    let (env, disk) = world();
+    let store = store_in(&env);
+    for number in 0..tables {
+        store.create_cask(&format!("{number:0>240}"), &CaskOptions::new()).unwrap();
+    }
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    for keys in [0..18, 100..118] {
+        store.rotate().unwrap();
+        keys.for_each(|key| put(&table, key));
+    }
+    store.rotate().unwrap();
+    (0..54).for_each(|_| put(&table, 999));
+    store.rotate().unwrap();
+    store.checkpoint().unwrap();
+    for key in (100..118).chain([0, 999_u64]) {
+        table.delete(key.to_le_bytes()).unwrap();
+    }
+    store.sync().unwrap();
+    for number in 0..records {
+        store.create_cask(&format!("x{number:0>239}"), &CaskOptions::new()).unwrap();
+        store.checkpoint().unwrap();
+    }
+    store.rotate().unwrap();
+    // As deletes on a full disk leave it.
+    let reserve = env.disk.open(&shard().join("merge-reserve.tmp"), OpenMode::ReadWrite).unwrap();
+    reserve.truncate(reserve.size().unwrap().min(SEGMENT)).unwrap();
+    leave_free(&env, free);
+    let merged = store.merge().is_ok_and(|done| done);
+    let check = |table: &CaskTable| {
+        for key in 1..18_u64 {
+            assert_eq!(table.get(key.to_le_bytes()).unwrap(), Some(value(key)), "{key}");
+        }
+        assert_eq!(table.get(100_u64.to_le_bytes()).unwrap(), None);
+    };
+    check(&table);
+    drop((table, store));
+    let quiet = Options::new().background(false).huge_pages(false);
+    if let Ok(store) = quiet.open_in(env_of(9, &disk), ROOT) {
+        check(&store.open_cask("c").unwrap());
+    }
+    merged
+}
+
+#[test]
+fn nobody_takes_the_space_that_a_merge_writes_to() {
+    let mut merged = 0;
+    for tables in [200, 204, 208, 212] {
+        for records in 0..5 {
+            merged += u32::from(merge_beside_a_growing_manifest(tables, records, 200 << 10));
+        }
+    }
+    assert!(merged > 10, "{merged} merges found room");
+}
+
+/// Twelve files of which half is dead, and nothing held for merges.
+fn half_dead(env: &Env) -> (Store, CaskTable) {
+    let store = store_in(env);
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    for round in 0..9 {
+        (0..18).for_each(|key| put(&table, round * 18 + key));
+        store.rotate().unwrap();
+    }
+    store.checkpoint().unwrap();
+    for key in (0..9 * 18_u64).step_by(2) {
+        table.delete(key.to_le_bytes()).unwrap();
+    }
+    store.sync().unwrap();
+    store.rotate().unwrap();
+    store.rotate().unwrap();
+    env.disk.remove(&shard().join("merge-reserve.tmp")).unwrap();
+    (store, table)
+}
+
+#[test]
+fn a_merge_without_room_leaves_nothing_behind() {
+    for free in (0..24).map(|step| (step * 48) << 10) {
+        let (env, _) = world();
+        let (store, _table) = half_dead(&env);
+        leave_free(&env, free);
+        if let Err(error) = store.merge() {
+            assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+        }
+        assert_eq!(temporaries(&env), Vec::<String>::new(), "{free} bytes free");
+    }
+}
+
+#[test]
+fn a_merge_without_room_is_not_tried_in_every_round() {
+    let (env, disk) = world();
+    let (store, _table) = half_dead(&env);
+    leave_free(&env, 20 << 10);
+    while store.poll().unwrap() {}
+    let calls = || {
+        [OpKind::Read, OpKind::Write]
+            .map(|kind| disk.op_count(OpFilter::Kind(kind)))
+            .iter()
+            .sum::<u64>()
+    };
+    let before = calls();
+    for _ in 0..20 {
+        assert!(!store.poll().unwrap());
+    }
+    assert_eq!(calls(), before);
+}
+
+#[test]
+fn space_that_need_not_be_held_any_more_is_given_back() {
+    let (env, _) = world();
+    let store = store_in(&env);
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    put(&table, 1);
+    store.poll().unwrap();
+    let path = shard().join("merge-reserve.tmp");
+    let held = || env.disk.stat(&path).unwrap().map_or(0, |stat| stat.len);
+    let wanted = held();
+    assert!(wanted > SEGMENT);
+    env.disk.open(&path, OpenMode::ReadWrite).unwrap().allocate(wanted * 2).unwrap();
+    store.poll().unwrap();
+    assert_eq!(held(), wanted);
+}

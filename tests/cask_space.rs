@@ -1,0 +1,76 @@
+//! How much merges leave in data files: writers are told when they are behind, and what they cannot give back they leave alone.
+
+mod common;
+
+use common::{b, store, tiny};
+use slotcask::{CaskOptions, CaskTable, Store};
+use slotcask_io::{SimOptions, sim_env};
+
+fn behind(store: &Store) -> u32 {
+    store.stats().unwrap().shards[0].merge_behind_permille
+}
+
+/// Overwrites everything again and again, in no order, without a merge.
+fn overwrite(store: &Store, table: &CaskTable) {
+    for round in 0..4_u64 {
+        for number in 0..500_u64 {
+            let key = number * 7919 % 500;
+            table.put(b(key), [round as u8; 400]).unwrap();
+        }
+    }
+    store.rotate().unwrap();
+    store.checkpoint().unwrap();
+}
+
+#[test]
+fn writers_are_slowed_down_while_merges_are_behind() {
+    let (store, _disk) = store(50, 1);
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    assert_eq!(behind(&store), 0);
+    overwrite(&store, &table);
+    // Half of what every segment holds is overwritten by the next ones, which takes no merge.
+    for key in (0..500).filter(|key| key % 3 == 0) {
+        table.delete(b(key)).unwrap();
+    }
+    store.checkpoint().unwrap();
+    assert!(behind(&store) > 0);
+    while store.poll().unwrap() {}
+    assert_eq!(behind(&store), 0);
+}
+
+#[test]
+fn nobody_waits_for_merges_that_were_told_to_go_slowly() {
+    let (env, _disk) = sim_env(51, SimOptions::default());
+    let store = tiny(1).merge_rate(1 << 20).open_in(env, common::ROOT).unwrap();
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    overwrite(&store, &table);
+    for key in (0..500).filter(|key| key % 3 == 0) {
+        table.delete(b(key)).unwrap();
+    }
+    store.checkpoint().unwrap();
+    assert_eq!(behind(&store), 0);
+}
+
+#[test]
+fn deletes_that_are_needed_are_not_rewritten_for_ever() {
+    let (store, _disk) = store(52, 1);
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    for key in 0..20_000 {
+        table.put(b(key), [1; 40]).unwrap();
+    }
+    store.rotate().unwrap();
+    store.checkpoint().unwrap();
+    while store.poll().unwrap() {}
+    // A fifth of each file: too little for a merge of them.
+    for key in (0..20_000).filter(|key| key % 5 == 0) {
+        table.delete(b(key)).unwrap();
+    }
+    store.rotate().unwrap();
+    store.checkpoint().unwrap();
+    let mut rounds = 0;
+    while store.poll().unwrap() {
+        rounds += 1;
+        assert!(rounds < 100, "the store does not come to rest");
+    }
+    assert_eq!(table.len(), 16_000);
+}
