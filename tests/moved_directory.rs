@@ -1,5 +1,5 @@
-//! The directory of an open store is moved, and another store takes its place; or its lock file is removed. The store stops
-//! writing, by name, and neither loses anything that was acknowledged.
+//! The directory of an open store is moved, and another store takes its place; or that of a shard, and a copy takes its place; or the lock file
+//! is removed. The store stops writing, by name, and nobody loses anything that was acknowledged.
 
 #![expect(
     clippy::disallowed_methods,
@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::{ROOT, b, store, table};
+use common::{ROOT, b, picture_of_dir, store, table};
 use slotcask::{CaskTable, Error, Options, Store, TableOptions};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -97,6 +97,80 @@ fn a_store_whose_lock_file_was_removed_stops() {
     let adopted = options(false).adopt_copy(true).open(dir.path()).unwrap();
     adopted.close().unwrap();
     check(dir.path(), &model);
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// What stands in the place of a shard's directory that was moved.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Left {
+    Nothing,
+    Copy,
+    LinkToCopy,
+}
+
+#[test]
+fn a_store_whose_shard_was_moved_stops() {
+    let threads_none = [Left::Nothing, Left::Copy, Left::LinkToCopy].map(|left| (false, left));
+    for (background, left) in threads_none.into_iter().chain([(true, Left::Copy)]) {
+        let home = tempfile::tempdir().unwrap();
+        let [root, aside, other] = ["db", "aside", "other"].map(|name| home.path().join(name));
+        let shard = root.join("shard-001");
+        let store = options(background).open(&root).unwrap();
+        let cask = store.cask("c").unwrap();
+        let mut model = BTreeMap::new();
+        assert!(fill(&cask, 1, &mut model).is_none());
+        std::fs::rename(&shard, &aside).unwrap();
+        match left {
+            Left::Nothing => {}
+            Left::Copy => copy_dir(&aside, &shard),
+            Left::LinkToCopy => {
+                copy_dir(&aside, &other);
+                std::os::unix::fs::symlink(&other, &shard).unwrap();
+            }
+        }
+        let copied = (left != Left::Nothing).then(|| picture_of_dir(&shard));
+        let refused = fill(&cask, 2, &mut model);
+        assert_stopped(&store, refused.as_ref());
+        let said = refused.unwrap().to_string();
+        assert!(said.contains("shard-001") && said.contains("put the directory back"), "{said}");
+        assert!(store.close().is_err());
+        drop((cask, store));
+        // A thread may have been between its look and what it does by name.
+        if let Some(copied) = copied
+            && !background
+        {
+            assert!(copied == picture_of_dir(&shard), "{left:?}");
+        }
+        match left {
+            Left::Nothing => {}
+            Left::Copy => std::fs::remove_dir_all(&shard).unwrap(),
+            Left::LinkToCopy => std::fs::remove_file(&shard).unwrap(),
+        }
+        std::fs::rename(&aside, &shard).unwrap();
+        check(&root, &model);
+    }
+}
+
+#[test]
+fn a_shard_behind_a_link_is_no_hindrance() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, other) = (home.path().join("db"), home.path().join("other"));
+    let mut model = BTreeMap::new();
+    options(false).open(&root).unwrap().close().unwrap();
+    std::fs::rename(root.join("shard-000"), &other).unwrap();
+    std::os::unix::fs::symlink(&other, root.join("shard-000")).unwrap();
+    let store = options(true).open(&root).unwrap();
+    let cask = store.cask("c").unwrap();
+    assert!(fill(&cask, 1, &mut model).is_none());
+    store.close().unwrap();
+    check(&root, &model);
 }
 
 #[test]

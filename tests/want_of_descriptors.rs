@@ -1,12 +1,17 @@
 //! A process runs out of descriptors while it writes: what needs one is refused, nothing is poisoned, and writes work again when
-//! descriptors come back.
+//! descriptors come back. Files of a reader that gave theirs, and that a writer removed meanwhile, are no errors of the disk.
 
 #![expect(clippy::disallowed_methods, reason = "descriptors of the process are held by real files")]
 
-use slotcask::{CaskTable, Durability, Options};
+use slotcask::{CaskTable, Durability, Error, Options};
+use slotcask_io::{
+    DirEntry, Disk, Env, FileLock, IoError, OpenMode, OsDisk, OsOptions, Result, Stat,
+};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 const CHILD: &str = "SLOTCASK_TEST_DESCRIPTORS";
 
@@ -117,4 +122,92 @@ fn more_files_than_descriptors(map: bool) {
     assert_eq!(found, KEYS / 4 * 3 * 1000);
     drop(cask);
     store.close().unwrap();
+}
+
+/// A disk on which the lock file may not be opened.
+#[derive(Debug)]
+struct WithoutLock(OsDisk);
+
+impl Disk for WithoutLock {
+    fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn slotcask_io::File>> {
+        self.0.open(path, mode)
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<DirEntry>> {
+        self.0.list(dir)
+    }
+
+    fn stat(&self, path: &Path) -> Result<Option<Stat>> {
+        self.0.stat(path)
+    }
+
+    fn create_dir(&self, dir: &Path) -> Result<()> {
+        self.0.create_dir(dir)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        self.0.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        self.0.sync_dir(dir)
+    }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        let denied = std::io::ErrorKind::PermissionDenied.into();
+        Err(IoError::from_os("lock", path, &denied))
+    }
+
+    fn absolute(&self, path: &Path) -> Result<PathBuf> {
+        self.0.absolute(path)
+    }
+
+    fn fallbacks(&self) -> Vec<String> {
+        self.0.fallbacks()
+    }
+}
+
+#[test]
+fn a_file_that_a_writer_removed_is_no_error_of_the_disk() {
+    limited("a_file_that_a_writer_removed_is_no_error_of_the_disk", || {
+        const KEYS: u64 = 5000;
+        let dir = tempfile::tempdir().unwrap();
+        let options = || {
+            let options = Options::new().shards(1).segment_size(64 << 10).log_size(384 << 10);
+            options.background(false).durability(Durability::Buffered).value_cache(0)
+        };
+        let store = options().open(dir.path()).unwrap();
+        let cask = store.cask("c").unwrap();
+        let fill = |version: u8| {
+            for key in 0..KEYS {
+                cask.put(key.to_le_bytes(), vec![version; 1000]).unwrap();
+            }
+        };
+        fill(1);
+        store.sync().unwrap();
+        let system = Env::system(OsOptions { direct: false, uring: false });
+        let disk = OsDisk::new(OsOptions { direct: false, uring: false });
+        let env = Env { disk: Arc::new(WithoutLock(disk)), ..system };
+        let reader = options().read_only(true).open_in(env, dir.path()).unwrap();
+        let read = reader.open_cask("c").unwrap();
+        fill(2);
+        store.merge().unwrap();
+        let mut locked = 0;
+        for key in 0..KEYS {
+            match read.get(key.to_le_bytes()) {
+                Ok(value) => assert_eq!(value, Some(vec![1; 1000]), "{key}"),
+                Err(Error::Locked { path }) => {
+                    assert_eq!(path, dir.path());
+                    locked += 1;
+                }
+                Err(error) => panic!("{key}: {error}"),
+            }
+        }
+        assert!(locked > KEYS / 2, "{locked}");
+        assert!(read.iter().any(|row| matches!(row, Err(Error::Locked { .. }))));
+    });
 }

@@ -75,6 +75,15 @@ pub trait LockedName: Send + Sync + Debug {
     /// # Errors
     /// Kind `Moved` when it is not; otherwise as the operating system says.
     fn verify(&self) -> Result<()>;
+
+    /// Makes sure that `dir`, the directory of the lock or one below it, is the one that had this name at the first call, for as long as the
+    /// lock is held. A disk whose directories nobody else moves has nothing to compare.
+    ///
+    /// # Errors
+    /// As [`LockedName::verify`].
+    fn verify_dir(&self, _dir: &Path) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Files and directories.

@@ -25,7 +25,8 @@ pub enum IoErrorKind {
     NoDescriptors,
     /// Another process holds the lock.
     Locked,
-    /// The lock file of a directory in use is not the one that was locked: directory moved or replaced, or lock file removed.
+    /// The lock file of a directory in use is not the one that was locked: directory moved or replaced, or lock file removed. Or a
+    /// directory below it is another one than it was.
     Moved,
     /// The file ends before the bytes asked for.
     UnexpectedEof,
@@ -80,6 +81,14 @@ impl IoError {
         let message = "this directory was moved or replaced, or its lock file removed, while the store was open; this process stops \
                        writing to it: close the store, and open it where it is now";
         Self::new("verify the lock", path, IoErrorKind::Moved, message)
+    }
+
+    /// The directory at `path`, below one that is locked, is not the one that it was.
+    #[must_use]
+    pub fn moved_below(path: &Path) -> Self {
+        let message = "this directory was moved or replaced while the store was open; this process stops writing to the store: close it, put \
+                       the directory back that was here, which has what was written since, or a link to it, and open the store again";
+        Self::new("verify the directory", path, IoErrorKind::Moved, message)
     }
 
     /// True when space, quota, size limit or descriptors ran out: a state that passes.

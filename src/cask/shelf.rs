@@ -103,10 +103,13 @@ impl Shelf {
     /// A record that is not what it should be: damage, or a file that a writer whom no lock kept out has used again.
     #[cold]
     fn corrupt(&self, at: Location, offset: u64, reason: String) -> Error {
-        match &self.witness {
-            Some(witness) if witness.has_changed() => Error::Locked { path: witness.root.clone() },
-            _ => Error::corrupt(&self.path(at), offset, reason),
-        }
+        self.overtaken().unwrap_or_else(|| Error::corrupt(&self.path(at), offset, reason))
+    }
+
+    /// What a read that failed answers when a writer whom no lock kept out has written since.
+    fn overtaken(&self) -> Option<Error> {
+        let witness = self.witness.as_ref().filter(|witness| witness.has_changed())?;
+        Some(Error::Locked { path: witness.root.clone() })
     }
 
     /// The file's path, asked for only by errors.
@@ -121,7 +124,12 @@ impl Shelf {
     pub(crate) fn error(&self, at: Location, error: CaskError) -> Error {
         match error {
             CaskError::Corrupt { offset, reason, .. } => self.corrupt(at, offset, reason),
-            error => Error::of_cask(error, self.shard).refusing("a read"),
+            error => {
+                let error = Error::of_cask(error, self.shard).refusing("a read");
+                // A file without a descriptor is opened again by its name, which a writer may have taken away or given to another.
+                let passes = error.is_out_of_resources();
+                if passes { error } else { self.overtaken().unwrap_or(error) }
+            }
         }
     }
 }

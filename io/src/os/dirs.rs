@@ -2,12 +2,16 @@
 //!
 //! A sync of a directory needs a descriptor. A process that has none left could not make names durable that it has changed
 //! already, which nobody can tell from a sync that failed. So a directory that was synced once stays open.
+//!
+//! One that is in use also stays open so that it can be told from another one of its name: a file system may give the inode of what is gone to
+//! the next that is made, and some number anew what nobody has open.
 
 use super::calls;
 use super::pool::with_descriptor;
 use crate::retry::uninterrupted;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -19,6 +23,12 @@ use std::sync::Arc;
 struct Dir {
     fd: OwnedFd,
     id: (u64, u64),
+}
+
+impl Dir {
+    fn is(&self, found: &Metadata) -> bool {
+        (found.dev(), found.ino()) == self.id
+    }
 }
 
 /// The open directories of a disk.
@@ -60,7 +70,7 @@ impl Dirs {
         let found = uninterrupted(|| std::fs::metadata(path));
         let mut state = self.state.lock();
         if let Some(dir) = state.open.get(path) {
-            if found.as_ref().is_ok_and(|found| (found.dev(), found.ino()) == dir.id) {
+            if found.as_ref().is_ok_and(|found| dir.is(found)) {
                 return Ok(Arc::clone(dir));
             }
             state.open.remove(path);
@@ -75,4 +85,38 @@ impl Dirs {
         }
         Ok(dir)
     }
+}
+
+/// The directories that the holder of a lock uses, each as it was when it was used first.
+#[derive(Debug, Default)]
+pub(super) struct UsedDirs {
+    dirs: Mutex<BTreeMap<PathBuf, Arc<Dir>>>,
+}
+
+impl UsedDirs {
+    /// False when `path` is not the directory that it was when this was asked first. What was no directory then may become one: the call that
+    /// follows says what is there.
+    pub(super) fn is_same(&self, path: &Path, dirs: &Dirs) -> io::Result<bool> {
+        let used = self.dirs.lock().get(path).cloned();
+        let Some(used) = used else {
+            return match dirs.get(path) {
+                Ok(dir) => {
+                    self.dirs.lock().entry(path.to_owned()).or_insert(dir);
+                    Ok(true)
+                }
+                Err(error) if is_gone(&error) => Ok(true),
+                Err(error) => Err(error),
+            };
+        };
+        match uninterrupted(|| std::fs::metadata(path)) {
+            Ok(found) => Ok(used.is(&found)),
+            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// True when the name leads to no directory.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

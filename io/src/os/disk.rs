@@ -1,8 +1,8 @@
 //! Files and directories of the operating system.
 
-use super::dirs::Dirs;
+use super::dirs::{Dirs, UsedDirs};
 use super::file::OsRaw;
-use super::lock::{Mode, OsLock};
+use super::lock::{Mode, OsLock, OsLockedName};
 use super::pool::{Names, with_descriptor};
 use super::pooled::PooledRaw;
 use super::ring::Rings;
@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Mode of new directories.
 const DIR_MODE: u32 = 0o700;
@@ -159,7 +159,8 @@ impl OsDisk {
         let lock = lock::lock(path, mode)?;
         self.shared.dirs.keep(&root);
         let path = path.to_owned();
-        Ok(Box::new(LockedDir { lock, path, root, shared: Arc::clone(&self.shared) }))
+        let (used, shared) = (Arc::default(), Arc::clone(&self.shared));
+        Ok(Box::new(LockedDir { lock, path, root, used, shared }))
     }
 }
 
@@ -169,12 +170,38 @@ struct LockedDir {
     lock: OsLock,
     path: PathBuf,
     root: PathBuf,
+    used: Arc<UsedDirs>,
     shared: Arc<Shared>,
 }
 
 impl FileLock for LockedDir {
     fn name(&self) -> Arc<dyn LockedName> {
-        Arc::new(self.lock.name(&self.path))
+        let (used, shared) = (Arc::downgrade(&self.used), Arc::clone(&self.shared));
+        Arc::new(LockedDirName { file: self.lock.name(&self.path), used, shared })
+    }
+}
+
+/// The name of a lock file, and the directories that its holder uses.
+#[derive(Debug)]
+struct LockedDirName {
+    file: OsLockedName,
+    /// Gone with the lock: whoever has given it back keeps nothing open.
+    used: Weak<UsedDirs>,
+    shared: Arc<Shared>,
+}
+
+impl LockedName for LockedDirName {
+    fn verify(&self) -> Result<()> {
+        self.file.verify()
+    }
+
+    fn verify_dir(&self, dir: &Path) -> Result<()> {
+        let Some(used) = self.used.upgrade() else { return Ok(()) };
+        match used.is_same(dir_path(dir), &self.shared.dirs) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(IoError::moved_below(dir)),
+            Err(error) => Err(IoError::from_os("verify the directory", dir, &error)),
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! does not unlock it; the lock is given back by name.
 
 use super::calls;
+use super::dirs::is_gone;
 use super::pool::with_descriptor;
 use crate::disk::LockedName;
 use crate::error::{IoError, IoErrorKind, Result};
@@ -77,14 +78,7 @@ impl LockedName for OsLockedName {
         match uninterrupted(|| std::fs::metadata(&self.path)) {
             Ok(found) if (found.dev(), found.ino()) == self.id => Ok(()),
             Ok(_) => Err(IoError::moved(&self.path)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                Err(IoError::moved(&self.path))
-            }
+            Err(error) if is_gone(&error) => Err(IoError::moved(&self.path)),
             Err(error) => Err(IoError::from_os("verify the lock", &self.path, &error)),
         }
     }
