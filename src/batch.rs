@@ -238,6 +238,8 @@ impl Batch {
                 Err(obstacle) => store.overcome(shard, obstacle, deadline)?,
             }
         };
+        let is_cask = |operation: &Operation| matches!(operation, Operation::Cask(_));
+        shard.pace_if_due(self.operations.iter().any(is_cask));
         store.finish(at, sequence, options, deadline)
     }
 

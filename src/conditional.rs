@@ -169,7 +169,14 @@ impl Table {
                     .and_then(|seen| decide(self, &mut guard, route.hash, &seen))
             };
             match outcome {
-                Ok(Outcome::Wrote(answer, sequence) | Outcome::Saw(answer, sequence)) => {
+                Ok(outcome) => {
+                    let (answer, sequence) = match outcome {
+                        Outcome::Wrote(answer, sequence) => {
+                            shard.pace_if_due(false);
+                            (answer, sequence)
+                        }
+                        Outcome::Saw(answer, sequence) => (answer, sequence),
+                    };
                     self.finish(route.shard, sequence, &WriteOptions::default(), None)?;
                     return Ok(answer);
                 }

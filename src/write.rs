@@ -191,9 +191,7 @@ impl Table {
             }
             match obstacle {
                 None => {
-                    if shard.log.take_pace() {
-                        shard.pace();
-                    }
+                    shard.pace_if_due(false);
                     return Ok(sequence);
                 }
                 Some(found) => self.store.overcome(shard, found, deadline)?,
@@ -240,8 +238,8 @@ impl Table {
             };
             match outcome {
                 Ok(sequence) => {
-                    if may_wait && shard.log.take_pace() {
-                        shard.pace();
+                    if may_wait {
+                        shard.pace_if_due(false);
                     }
                     return Ok((route.shard, sequence));
                 }

@@ -236,7 +236,7 @@ fn io_meaning(error: &IoError) -> (Exit, &'static str) {
         IoErrorKind::Locked => (Exit::Busy, "another process has the store open"),
         IoErrorKind::Moved => (
             Exit::Io,
-            "the directory was moved, replaced or swept while it was in use; run it again on the store where it is now",
+            "the directory was moved, replaced or swept while it was in use; put it back, or run it again on the store where it is now",
         ),
         IoErrorKind::UnexpectedEof => (
             Exit::Corrupt,

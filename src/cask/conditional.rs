@@ -174,7 +174,14 @@ impl CaskTable {
                 self.check_locked(&mut guard).and_then(|()| decide(self, &mut guard, route, found))
             };
             match outcome {
-                Ok(Outcome::Wrote(answer, sequence) | Outcome::Saw(answer, sequence)) => {
+                Ok(outcome) => {
+                    let (answer, sequence) = match outcome {
+                        Outcome::Wrote(answer, sequence) => {
+                            shard.pace_if_due(true);
+                            (answer, sequence)
+                        }
+                        Outcome::Saw(answer, sequence) => (answer, sequence),
+                    };
                     self.finish(route.shard, sequence, &WriteOptions::default(), None)?;
                     return Ok(answer);
                 }

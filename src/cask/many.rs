@@ -125,9 +125,7 @@ impl CaskTable {
             }
             match obstacle {
                 None => {
-                    if shard.log.take_pace() {
-                        shard.pace();
-                    }
+                    shard.pace_if_due(true);
                     return Ok(sequence);
                 }
                 Some(found) => self.store.overcome(shard, found, deadline)?,

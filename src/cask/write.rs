@@ -165,8 +165,8 @@ impl CaskTable {
             };
             match outcome {
                 Ok(sequence) => {
-                    if may_wait && shard.log.take_pace() {
-                        shard.pace();
+                    if may_wait {
+                        shard.pace_if_due(true);
                     }
                     return Ok((route.shard, sequence));
                 }

@@ -175,17 +175,33 @@ impl Shard {
         self.lock().position() != upkeep.checkpoint_position
     }
 
+    /// After a write, without the shard lock: slows the writer down if it is its turn. `cask`: it wrote to a cask table.
+    #[inline]
+    pub(crate) fn pace_if_due(&self, cask: bool) {
+        if self.log.take_pace() {
+            self.pace(cask);
+        }
+    }
+
     /// Slows a writer down when the log fills faster than checkpoints empty it, so that nobody is stopped at once when it is
-    /// full; and when merges fall behind, so that space stays within its bound. Called once for every flush's worth of log, and again by the writers after that while pauses are owed.
-    pub(crate) fn pace(&self) {
+    /// full; and one that writes to cask tables when merges fall behind, so that space stays within its bound. Called once for every
+    /// flush's worth of log, and again by the writers after that while pauses are owed.
+    #[cold]
+    fn pace(&self, cask: bool) {
         let fill = self.log.fill_permille();
         let behind = self.log.behind_permille().min(1000);
+        if fill <= PACE_FROM_PERMILLE && behind > 0 && !cask {
+            // For somebody else.
+            self.log.owe_pace();
+            return;
+        }
         if (fill <= PACE_FROM_PERMILLE && behind == 0) || !self.options.background {
             self.pause_owed_us.store(0, Ordering::Relaxed);
             return;
         }
         let rest = 1000 - PACE_FROM_PERMILLE;
         let over = fill.saturating_sub(PACE_FROM_PERMILLE).min(rest);
+        let behind = if cask { behind } else { 0 };
         let share = (f64::from(over) / f64::from(rest)).max(f64::from(behind) / 1000.0);
         let anew = self.log.take_pace_anew();
         let (owed, late) = match self.pause_owed_us.swap(0, Ordering::Relaxed) {
