@@ -258,6 +258,12 @@ impl<S> ShardLog<S> {
         }
     }
 
+    /// True when there is a segment for the next opening.
+    #[must_use]
+    pub fn has_spare(&self) -> bool {
+        self.maintenance.lock().spares.len() >= SPARES_OF_OPENING
+    }
+
     /// Makes sure of a segment for the next opening. False when there is none and no room for one.
     ///
     /// # Errors

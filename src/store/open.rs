@@ -14,6 +14,7 @@ use crate::store::recover::{Budgets, OpenedShard, ShardContext, read_shard, star
 use crate::store::{Store, StoreInner, witness};
 use parking_lot::Mutex;
 use slotcask_format::StoreId;
+use slotcask_format::file_name::MERGE_RESERVE;
 use slotcask_format::history::{EpochKind, History};
 use slotcask_format::schema::TableKind;
 use slotcask_format::superblock::{FEATURE_TORN_PAGE_PROTECTION, Superblock};
@@ -182,14 +183,9 @@ impl Store {
             options,
             env,
         };
+        let created = inner.recovery.created;
         for shard in &inner.shards {
-            match shard.trim_log() {
-                Err(error) if error.is_out_of_resources() => inner.recovery.warnings.push(format!(
-                    "the log of shard {} is at its limit and could not be shortened: {error}",
-                    shard.number
-                )),
-                result => result?,
-            }
+            inner.recovery.warnings.extend(settle_log(shard, created)?);
         }
         let completed = inner.complete_ddl()?;
         if !completed.is_empty() {
@@ -200,6 +196,33 @@ impl Store {
         }
         Ok(Self { inner: Arc::new(inner) })
     }
+}
+
+/// Brings the log of an opened shard below its limit, and makes sure of a segment for the next opening before anything is written: this
+/// process may be killed on a full disk as well. Says what was not possible for want of room.
+fn settle_log(shard: &Shard, created: bool) -> Result<Vec<String>> {
+    let number = shard.number;
+    let mut warnings = Vec::new();
+    match shard.trim_log() {
+        Err(error) if error.is_out_of_resources() => warnings.push(format!(
+            "the log of shard {number} is at its limit and could not be shortened: {error}"
+        )),
+        result => result?,
+    }
+    let ident = shard.log.ident();
+    let held = slotcask_io::held_bytes(&*shard.env.disk, &ident.dir.join(MERGE_RESERVE))?;
+    // What is held for merges serves as well. The first segments of a new store can wait for its first write.
+    if created || shard.log.has_spare() || held >= shard.log.config().segment_size {
+        return Ok(warnings);
+    }
+    match shard.keep_opening_spare(&mut shard.upkeep.lock()) {
+        Err(error) if !error.is_out_of_resources() => return Err(error),
+        _ if shard.log.has_spare() => {}
+        _ => warnings.push(format!(
+            "shard {number} has no room for the log segment that the next opening needs if this process is killed"
+        )),
+    }
+    Ok(warnings)
 }
 
 /// Refuses a copied directory, or gives `superblock` an identity of its own, to be written when the rest of the store is found

@@ -10,6 +10,7 @@ use slotcask_format::mutants;
 use slotcask_format::segment::SegmentHeader;
 use slotcask_format::{BLOCK_SIZE, Reason};
 use slotcask_io::{AlignedBuf, Env, File, OpenMode};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,10 +33,12 @@ pub struct Opening {
     pub(crate) manifest: ManifestScan,
     pub(crate) segments: Vec<FoundSegment>,
     pub(crate) spares: Vec<u64>,
-    /// Generations of segment files that are no part of the log.
-    pub(crate) stale: Vec<u64>,
-    /// Files that were being made.
+    /// Generations of segment files that are no part of the log, and whether they have the size of one.
+    pub(crate) stale: Vec<(u64, bool)>,
+    /// Files that were being made. No record of the manifest names them, whichever of them a crash leaves as the last.
     pub(crate) leftovers: Vec<PathBuf>,
+    /// Files that the last record does not name and one before it does.
+    pub(crate) forgotten: Vec<PathBuf>,
     pub(crate) generation_highest: u64,
     /// The newest manifest record that the header of a segment names.
     pub(crate) manifest_named: u64,
@@ -112,7 +115,12 @@ impl Opening {
             }
         }
         generations.sort_unstable();
-        let manifest = ManifestScan::read_with(env, ident, &manifests, listener)?;
+        let mut named = BTreeSet::new();
+        let manifest =
+            ManifestScan::read_with(env, ident, &manifests, &mut |header, offset, state| {
+                named.extend(state.data.iter().map(|file| file.generation));
+                listener(header, offset, state);
+            })?;
         // What a merge wrote that the manifest never learned of, or has forgotten.
         let kept = &manifest.state.data;
         let origin_of = |generation| {
@@ -123,9 +131,12 @@ impl Opening {
         let generation_highest = highest.copied().unwrap_or(0);
         data.retain(|generation| origin_of(*generation) != Some(DataOrigin::Merged));
         hints.retain(|generation| origin_of(*generation).is_none());
-        leftovers.extend(data.iter().map(|number| ident.dir.join(ShardFile::Data(*number).name())));
-        leftovers
-            .extend(hints.iter().map(|number| ident.dir.join(ShardFile::Hint(*number).name())));
+        let mut forgotten = Vec::new();
+        let data = data.into_iter().map(|number| (number, ShardFile::Data(number)));
+        for (number, file) in data.chain(hints.into_iter().map(|n| (n, ShardFile::Hint(n)))) {
+            let list = if named.contains(&number) { &mut forgotten } else { &mut leftovers };
+            list.push(ident.dir.join(file.name()));
+        }
         generations.retain(|(generation, _)| origin_of(*generation) != Some(DataOrigin::Sealed));
         let mut opening = Self {
             env: env.clone(),
@@ -137,6 +148,7 @@ impl Opening {
             spares,
             stale: Vec::new(),
             leftovers,
+            forgotten,
             end: None,
             manifest,
         };
@@ -163,9 +175,10 @@ impl Opening {
         for &(generation, len) in generations {
             let path = path_of(&self.ident, generation);
             let is_listed = listed.contains(&generation);
+            let is_whole = len == self.config.segment_size;
             // Whatever the manifest knows of and does not list has left the log, or never was in it.
             if !is_listed && generation <= self.manifest.state.generation_last {
-                self.stale.push(generation);
+                self.stale.push((generation, is_whole));
                 continue;
             }
             match self.open_segment(generation, len, &path) {
@@ -175,7 +188,9 @@ impl Opening {
                     self.segments.push(FoundSegment { generation, path, file, first_sequence });
                 }
                 // A crash between a segment's rename and the manifest record that lists it leaves this.
-                Err(LogError::Corrupt { .. }) if !is_listed => self.stale.push(generation),
+                Err(LogError::Corrupt { .. }) if !is_listed => {
+                    self.stale.push((generation, is_whole));
+                }
                 Err(error) => return Err(error),
             }
         }

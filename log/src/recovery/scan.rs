@@ -97,6 +97,8 @@ pub(crate) struct ScanEnd {
     pub pending: Vec<Pending>,
     /// First sequence of each segment that holds flushes.
     pub placed: Vec<(u64, u64)>,
+    /// Checksum of the flush that the first one of the newest of them goes on from.
+    pub before_newest: u64,
     /// Where the last accepted flush of each of them ends.
     pub ends: BTreeMap<u64, u64>,
 }
@@ -205,6 +207,7 @@ impl Opening {
                 empty_tail: None,
                 pending: Vec::new(),
                 placed: Vec::new(),
+                before_newest: 0,
                 ends: BTreeMap::new(),
             },
             report: ScanReport {
@@ -313,6 +316,7 @@ impl<V: LogVisitor> Walk<'_, V> {
             self.end
                 .placed
                 .push((self.opening.segments[at].generation, first.first_sequence.get()));
+            self.end.before_newest = first.previous.get();
             match self.segment(at, &limits[at])? {
                 SegmentEnd::At(offset, reason) if limits[at].last == u64::MAX => {
                     self.stop = Some((at, offset, reason.to_string()));

@@ -15,8 +15,9 @@ use slotcask_format::flush::{FLUSH_RESTART, FlushHeader};
 use slotcask_format::mutants;
 use slotcask_format::record;
 use slotcask_format::segment::SEGMENT_DATA_OFFSET;
-use slotcask_io::AlignedBuf;
+use slotcask_io::{AlignedBuf, IoErrorKind};
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
@@ -44,11 +45,15 @@ impl Opening {
     ///
     /// # Panics
     /// As [`Opening::start`].
-    pub fn start_with<S>(self, state: S, moved: &mut Moved<'_, S>) -> Result<ShardLog<S>> {
-        let end = self.end.clone().expect("the log is scanned before it is started");
+    pub fn start_with<S>(mut self, state: S, moved: &mut Moved<'_, S>) -> Result<ShardLog<S>> {
+        let mut end = self.end.take().expect("the log is scanned before it is started");
+        self.leave_out_empty_tail(&mut end);
         self.sync_restart()?;
+        // What nothing needs goes first: the disk may be full.
+        self.complete_replacement()?;
+        self.remove(&self.leftovers)?;
         let mut maintenance = self.fresh_manifest()?;
-        self.collect_leftovers(&mut maintenance)?;
+        self.collect(&mut maintenance)?;
         let first = maintenance
             .make_segment(&self.env, &self.ident, self.config.segment_size)
             .map_err(|(error, _)| error)?;
@@ -57,6 +62,57 @@ impl Opening {
         log.write_restart(&end, moved)?;
         tracing::debug!(shard = log.ident.shard, last = end.last_sequence, redo, "log started");
         Ok(log)
+    }
+
+    /// Takes the newest segment out of the log if no record was accepted in it: what an opening began and nobody has written to. Its
+    /// space serves this opening, so that openings that are killed one after the other need no more than the first of them.
+    ///
+    /// What its flushes say stays known by the manifest. They voided flushes that were not whole when they were written, which are
+    /// not whole now, and flushes without records: the log stands where it stood before that opening, and this one does it again.
+    fn leave_out_empty_tail(&mut self, end: &mut ScanEnd) {
+        let Some(&(generation, first)) = end.placed.last() else { return };
+        let holds_none = first > end.last_sequence && end.ends.contains_key(&generation);
+        if !holds_none || !end.pending.is_empty() {
+            return;
+        }
+        for segment in self.segments.iter_mut().filter(|found| found.generation == generation) {
+            segment.first_sequence = None;
+        }
+        end.placed.pop();
+        end.ends.remove(&generation);
+        // Durable when the first flush of the segment was written.
+        end.previous = end.before_newest;
+        end.empty_tail = None;
+        let state = &mut self.manifest.state;
+        state.durable_sequence = state.durable_sequence.max(end.watermark);
+        state.time_floor_ms = state.time_floor_ms.max(end.time_floor_ms);
+        state.epoch = state.epoch.max(end.epoch);
+    }
+
+    /// Does what a process that was killed while it replaced its manifest did not come to: the one before becomes the spare, which the
+    /// next one is made from.
+    fn complete_replacement(&mut self) -> Result<()> {
+        let mut older = std::mem::take(&mut self.manifest.older);
+        older.sort_unstable();
+        let Some(last) = older.pop() else { return Ok(()) };
+        let (disk, dir) = (&self.env.disk, &self.ident.dir);
+        // The name of the newest may not be durable yet.
+        disk.sync_dir(dir)?;
+        self.remove(&older)?;
+        disk.rename(&last, &dir.join(MANIFEST_SPARE))?;
+        // It is written to only under its new name.
+        Ok(disk.sync_dir(dir)?)
+    }
+
+    fn remove(&self, paths: &[PathBuf]) -> Result<()> {
+        for path in paths {
+            match self.env.disk.remove(path) {
+                // What was written before the log has taken the place of what was left.
+                Err(error) if error.kind != IoErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Syncs the newest segment. A process that was killed in its opening may not have synced its restart, which voids what stands in
@@ -95,31 +151,34 @@ impl Opening {
         Ok(Maintenance { manifest, state, spares, spare_next, refused: None, stays: None })
     }
 
-    /// Removes what crashes left behind, and makes spares of segments that are no part of the log.
-    fn collect_leftovers(&self, maintenance: &mut Maintenance) -> Result<()> {
+    /// Removes what the manifest names no more, and makes spares of segments that are no part of the log.
+    fn collect(&self, maintenance: &mut Maintenance) -> Result<()> {
         let disk = &self.env.disk;
-        for path in self.leftovers.iter().chain(&self.manifest.older) {
-            match disk.remove(path) {
-                // The new manifest took the place of what was left of one.
-                Err(error) if error.kind != slotcask_io::IoErrorKind::NotFound => {
-                    return Err(error.into());
-                }
-                _ => {}
-            }
-        }
+        self.remove(&self.forgotten)?;
         let old = self.ident.dir.join(ShardFile::Manifest(self.manifest.generation).name());
         disk.rename(&old, &self.ident.dir.join(MANIFEST_SPARE))?;
-        for generation in &self.stale {
-            disk.remove(&self.ident.dir.join(ShardFile::Segment(*generation).name()))?;
+        for (generation, is_whole) in &self.stale {
+            let path = self.ident.dir.join(ShardFile::Segment(*generation).name());
+            // Without another spare the opening needs its space.
+            if *is_whole && maintenance.spares.is_empty() {
+                let number = maintenance.spare_number(*generation);
+                disk.rename(&path, &self.ident.dir.join(ShardFile::Spare(number).name()))?;
+                maintenance.spares.push(number);
+            } else {
+                disk.remove(&path)?;
+            }
         }
-        // Segments that were ready and not used are zeroed files: spares again.
+        // Segments that were ready and not used, or hold nothing that counts: spares again.
         for unused in self.segments.iter().filter(|segment| segment.first_sequence.is_none()) {
             let number = maintenance.spare_number(unused.generation);
             let spare = ShardFile::Spare(number);
             disk.rename(&unused.path, &self.ident.dir.join(spare.name()))?;
             maintenance.spares.push(number);
         }
-        while maintenance.files() >= u64::from(self.config.segment_count) {
+        // This opening needs one of them.
+        while maintenance.files() >= u64::from(self.config.segment_count)
+            && maintenance.spares.len() > 1
+        {
             let Some(number) = maintenance.spares.pop() else { break };
             disk.remove(&self.ident.dir.join(ShardFile::Spare(number).name()))?;
         }
