@@ -6,7 +6,7 @@
 use crate::error::Result;
 use crate::expiry::Expiry;
 use crate::options::WriteOptions;
-use crate::shard::ShardState;
+use crate::shard::{Shard, ShardState};
 use crate::store::UpdateMark;
 use crate::table::Table;
 use crate::write::Obstacle;
@@ -16,11 +16,24 @@ use slotcask_format::record::record_size;
 use slotcask_log::{Guard, Urgency};
 
 /// What a conditional write decided under the lock.
-enum Outcome<T> {
+pub(crate) enum Outcome<T> {
     /// Written, with this sequence.
     Wrote(T, u64),
     /// Nothing written; the sequence is that of what was seen.
     Saw(T, u64),
+}
+
+impl<T> Outcome<T> {
+    /// The answer and the sequence to wait for. Who wrote is slowed down if it is its turn.
+    pub(crate) fn paced(self, shard: &Shard, cask: bool) -> (T, u64) {
+        match self {
+            Self::Wrote(answer, sequence) => {
+                shard.pace_if_due(cask);
+                (answer, sequence)
+            }
+            Self::Saw(answer, sequence) => (answer, sequence),
+        }
+    }
 }
 
 /// The value as it was found, for whoever decides. One whose deadline has passed is not there, but its slot is.
@@ -170,13 +183,7 @@ impl Table {
             };
             match outcome {
                 Ok(outcome) => {
-                    let (answer, sequence) = match outcome {
-                        Outcome::Wrote(answer, sequence) => {
-                            shard.pace_if_due(false);
-                            (answer, sequence)
-                        }
-                        Outcome::Saw(answer, sequence) => (answer, sequence),
-                    };
+                    let (answer, sequence) = outcome.paced(shard, false);
                     self.finish(route.shard, sequence, &WriteOptions::default(), None)?;
                     return Ok(answer);
                 }

@@ -59,8 +59,7 @@ impl<'a> DataWriter<'a> {
         generation: u64,
         hash_seed: u64,
     ) -> Result<Self> {
-        let name = ShardFile::Data(generation).name();
-        let temporary = ident.dir.join(format!("{name}{TEMPORARY}"));
+        let temporary = temporary_of(ident, generation);
         let file = env.disk.open(&temporary, OpenMode::Create)?;
         Ok(Self::of(env, ident, generation, hash_seed, (temporary, file)))
     }
@@ -73,8 +72,7 @@ impl<'a> DataWriter<'a> {
         generation: u64,
         hash_seed: u64,
     ) -> Result<Self> {
-        let name = ShardFile::Data(generation).name();
-        let temporary = ident.dir.join(format!("{name}{TEMPORARY}"));
+        let temporary = temporary_of(ident, generation);
         env.disk.rename(&ident.dir.join(MERGE_RESERVE), &temporary)?;
         let opened = env.disk.open(&temporary, OpenMode::ReadWrite);
         let file = opened.inspect_err(|_| give_reserve_back(env, ident, &temporary))?;
@@ -226,6 +224,10 @@ impl<'a> DataWriter<'a> {
             tracing::warn!(%error, "the output of a merge could not be removed; the next opening does");
         }
     }
+}
+
+fn temporary_of(ident: &CaskIdent, generation: u64) -> PathBuf {
+    ident.dir.join(format!("{}{TEMPORARY}", ShardFile::Data(generation).name()))
 }
 
 /// The file goes on holding the space.

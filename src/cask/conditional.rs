@@ -7,6 +7,7 @@
 use crate::cask::read::Found;
 use crate::cask::shared::{CaskRoute, CaskTable};
 use crate::cask::write::{Pair, reserve};
+use crate::conditional::Outcome;
 use crate::error::Result;
 use crate::expiry::Expiry;
 use crate::options::WriteOptions;
@@ -16,14 +17,6 @@ use crate::write::Obstacle;
 use slotcask_format::mutants;
 use slotcask_format::record::{RecordKind, record_size};
 use slotcask_log::{Guard, Urgency};
-
-/// What a conditional write decided under the lock.
-enum Outcome<T> {
-    /// Written, with this sequence.
-    Wrote(T, u64),
-    /// Nothing written; the sequence is that of what was seen.
-    Saw(T, u64),
-}
 
 impl CaskTable {
     /// Stores `value` if `key` is not there; true when it was stored.
@@ -175,13 +168,7 @@ impl CaskTable {
             };
             match outcome {
                 Ok(outcome) => {
-                    let (answer, sequence) = match outcome {
-                        Outcome::Wrote(answer, sequence) => {
-                            shard.pace_if_due(true);
-                            (answer, sequence)
-                        }
-                        Outcome::Saw(answer, sequence) => (answer, sequence),
-                    };
+                    let (answer, sequence) = outcome.paced(shard, true);
                     self.finish(route.shard, sequence, &WriteOptions::default(), None)?;
                     return Ok(answer);
                 }

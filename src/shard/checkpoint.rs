@@ -139,9 +139,6 @@ impl Shard {
         if bytes > 0 {
             self.note_behind();
         }
-        if bytes > 0 {
-            self.note_behind();
-        }
         let elapsed = self.env.clock.monotonic().saturating_sub(started);
         metrics::histogram!("slotcask_checkpoint_seconds").record(elapsed.as_secs_f64());
         Ok(())
