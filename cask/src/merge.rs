@@ -24,6 +24,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+/// Bytes after which a merge may be ended.
+const PAUSE_BYTES: u64 = 1 << 20;
+
 /// A file whose records are taken over.
 #[derive(Debug, Clone)]
 pub struct Input {
@@ -51,7 +54,7 @@ pub trait View {
     fn hash_seed(&self) -> u64;
     /// A generation for an output.
     fn generation(&self) -> u64;
-    /// Called after so many bytes were read or written; false ends the merge.
+    /// Called before each file that is read and each hint, and after so many bytes; false ends the merge before long.
     fn pause(&self, bytes: u64) -> bool;
 }
 
@@ -195,6 +198,7 @@ impl<'a> Work<'a> {
         for input in inputs {
             let frames = input.frames();
             let view = self.view;
+            view.pause(std::mem::take(&mut paused));
             let prepare = |record: &Record<'_>| {
                 // Segments that leave the log hold records of fixed tables too.
                 let hash = view.holds(record).then(|| KeyHash::of(view.hash_seed(), record.key))?;
@@ -205,7 +209,7 @@ impl<'a> Work<'a> {
             };
             let walked = walk_ahead(self.ident, frames, prepare, |record, offset, bytes, hash| {
                 paused += bytes.len() as u64;
-                if paused >= 1 << 20 && !view.pause(std::mem::take(&mut paused)) {
+                if paused >= PAUSE_BYTES && !view.pause(std::mem::take(&mut paused)) {
                     return Err(CaskError::Interrupted);
                 }
                 match hash {
@@ -342,6 +346,7 @@ impl<'a> Work<'a> {
             if needed.iter().all(|needed| *needed) || mutants::active("drop_tombstone_early") {
                 break;
             }
+            self.view.pause(0);
             let listed = self.listed(other)?;
             for (tombstone, needed) in open.iter().zip(&mut needed) {
                 *needed = *needed || lists_older(&listed, tombstone);

@@ -65,6 +65,10 @@ pub const CASK: &[(&str, &str)] = &[
     ("drop_tombstone_early", "a merge drops deletes that older files still need"),
     ("merge_copies_dead", "a merge copies records that nothing points to, and points to them"),
     ("merge_skips_sync", "the output of a merge is not synced"),
+    (
+        "merge_forgets_checkpoint",
+        "a merge commits the list of data files that it began with, without those of a checkpoint in its middle",
+    ),
     ("merge_before_log", "a merge commits before the log that made its leavings dead is durable"),
     ("expired_vanishes", "a merge leaves no expiry for an expired record"),
     ("relocate_blindly", "a merge points keys to its copies although they were written meanwhile"),

@@ -11,6 +11,7 @@ use slotcask_format::history::History;
 use slotcask_format::manifest::{DataFileState, DataOrigin, ManifestState};
 use slotcask_format::mutants;
 use slotcask_format::record::Record;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -39,15 +40,27 @@ pub(crate) struct Leaving {
     gone: Vec<u64>,
 }
 
+/// Where the output of a merge goes.
+pub(super) enum Room<'a> {
+    /// To new files; checkpoints and room for fixed tables go on in its middle.
+    Free(&'a mut Upkeep),
+    /// To new files, where the disk is full and no space is held.
+    None,
+    /// To the space that is held for it.
+    Reserve,
+}
+
 /// The shard as a merge sees it.
 struct ShardView<'a> {
     shard: &'a Shard,
     keydirs: BTreeMap<u32, (Arc<Keydir>, u64)>,
     history: History,
     started: Duration,
-    done: std::cell::Cell<u64>,
+    done: Cell<u64>,
     /// When buffered writes were last flushed from here.
-    served: std::cell::Cell<Duration>,
+    served: Cell<Duration>,
+    /// Of a merge that may checkpoint in its middle.
+    upkeep: RefCell<Option<&'a mut Upkeep>>,
 }
 
 impl Leaving {
@@ -95,7 +108,12 @@ impl View for ShardView<'_> {
         if interval_passed {
             self.served.set(now);
         }
-        self.shard.serve(interval_passed);
+        let mut upkeep = self.upkeep.borrow_mut();
+        if !self.shard.serve(upkeep.as_deref_mut(), interval_passed) {
+            // Once is enough.
+            *upkeep = None;
+        }
+        drop(upkeep);
         if let Some(rate) = self.shard.options.merge_rate
             && self.shard.options.background
         {
@@ -110,7 +128,7 @@ impl View for ShardView<'_> {
 }
 
 impl Shard {
-    fn view(&self) -> ShardView<'_> {
+    fn view<'a>(&'a self, upkeep: Option<&'a mut Upkeep>) -> ShardView<'a> {
         let guard = self.lock();
         let state = guard.state_ref();
         let keydirs = state
@@ -128,8 +146,9 @@ impl Shard {
             keydirs,
             history: self.history.lock().clone(),
             started,
-            done: std::cell::Cell::new(0),
-            served: std::cell::Cell::new(started),
+            done: Cell::new(0),
+            served: Cell::new(started),
+            upkeep: RefCell::new(upkeep),
         }
     }
 
@@ -170,7 +189,7 @@ impl Shard {
         };
         let others: Vec<DataFileState> =
             self.log.manifest_state().data.iter().chain(made).copied().collect();
-        match self.run_merge(&inputs, &others, self.limits()) {
+        match self.run_merge(&inputs, &others, self.limits(), None) {
             Ok(merged) => {
                 leaving.gone.extend(inputs.iter().map(|input| input.generation));
                 leaving.data.extend(merged.outputs.iter().map(|output| output.state));
@@ -190,7 +209,7 @@ impl Shard {
 
     /// Lists what a segment holds, for it to be a data file from now on.
     fn seal(&self, input: &Input) -> Result<DataFileState> {
-        let view = self.view();
+        let view = self.view(None);
         let ident = self.cask_ident();
         let of_cask = |error| Error::of_cask(error, self.id());
         let (state, hint) =
@@ -210,13 +229,14 @@ impl Shard {
         inputs: &[Input],
         others: &[DataFileState],
         limits: Limits,
+        upkeep: Option<&mut Upkeep>,
     ) -> Result<Merged> {
         let merged = slotcask_cask::merge(
             &self.env,
             &self.cask_ident(),
             inputs,
             others,
-            &self.view(),
+            &self.view(upkeep),
             limits,
         )
         .map_err(|error| Error::of_cask(error, self.id()))?;
@@ -330,14 +350,14 @@ impl Shard {
     }
 
     /// Merges data files if there is enough to win. The upkeep lock is held. Returns whether it did.
-    pub(crate) fn merge_if_due(&self) -> Result<bool> {
+    pub(crate) fn merge_if_due(&self, upkeep: &mut Upkeep) -> Result<bool> {
         let manifest = self.log.manifest_state();
         let chosen = self.choose(&manifest.data);
         if chosen.is_empty() {
             self.log.set_behind(0);
             return Ok(false);
         }
-        let merged = self.merge_files(&manifest, &chosen, None);
+        let merged = self.merge_files(&manifest, &chosen, Room::Free(upkeep));
         if let Ok(Some(_)) = merged {
             self.note_behind();
             // There may be more to win.
@@ -365,7 +385,7 @@ impl Shard {
         while !left.is_empty() {
             let rest = left.split_off(left.len().min(INPUTS_MAX));
             let chosen = left.into_iter().collect();
-            match self.merge_files(&self.log.manifest_state(), &chosen, None) {
+            match self.merge_files(&self.log.manifest_state(), &chosen, Room::Free(upkeep)) {
                 Ok(merged) => done |= merged.is_some(),
                 Err(error) if error.is_out_of_resources() => {
                     let mut reclaimed = false;
@@ -381,13 +401,12 @@ impl Shard {
         Ok(done)
     }
 
-    /// Merges data files; gives the bytes that were written, or None when it was ended early. `reserve`: the disk is full, and whether space
-    /// is held for the output. The upkeep lock is held.
+    /// Merges data files; gives the bytes that were written, or None when it was ended early. The upkeep lock is held.
     pub(super) fn merge_files(
         &self,
         manifest: &ManifestState,
         chosen: &BTreeSet<u64>,
-        reserve: Option<bool>,
+        room: Room<'_>,
     ) -> Result<Option<u64>> {
         let started = self.env.clock.monotonic();
         let (mut inputs, others): (Vec<DataFileState>, Vec<DataFileState>) =
@@ -408,11 +427,14 @@ impl Shard {
                 "a data file is not open".to_owned(),
             ));
         }
-        let limits = match reserve {
-            Some(true) => Limits { file_size: RESERVED_FILE_SIZE_MAX, in_reserve: true },
-            _ => self.limits(),
+        let (full, limits, upkeep) = match room {
+            Room::Free(upkeep) => (false, self.limits(), Some(upkeep)),
+            Room::None => (true, self.limits(), None),
+            Room::Reserve => {
+                (true, Limits { file_size: RESERVED_FILE_SIZE_MAX, in_reserve: true }, None)
+            }
         };
-        let merged = match self.run_merge(&inputs_open, &others, limits) {
+        let merged = match self.run_merge(&inputs_open, &others, limits, upkeep) {
             Ok(merged) => merged,
             Err(Error::Closed) => return Ok(None),
             Err(error) => return Err(error),
@@ -422,6 +444,9 @@ impl Shard {
             let _ = slotcask_cask::remove_data(&self.env, &self.cask_ident(), input);
         }
         let committed = self.log.commit_state(|state| {
+            if mutants::active("merge_forgets_checkpoint") {
+                state.data.clone_from(&manifest.data);
+            }
             state.data.retain(|file| !chosen.contains(&file.generation));
             state.data.extend(merged.outputs.iter().map(|output| output.state));
             state.data.sort_unstable_by_key(|file| file.generation);
@@ -435,7 +460,7 @@ impl Shard {
         inputs.sort_by_key(|file| std::cmp::Reverse(self.size_on_disk(file)));
         for input in &inputs {
             self.lock().state().usage.forget(input.generation);
-            let gone = if reserve.is_some() {
+            let gone = if full {
                 self.give_back_input(input)
             } else {
                 files.remove(input.generation);

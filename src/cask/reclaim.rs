@@ -4,6 +4,7 @@
 //! live than that is written there, cut to what it needs, and committed. The largest of its inputs holds the space for the next merge, so
 //! that nobody else can take it in between; the others are removed.
 
+use crate::cask::merge::Room;
 use crate::error::{Error, Result};
 use crate::shard::{Shard, Upkeep};
 use slotcask_format::BLOCK_SIZE;
@@ -180,7 +181,8 @@ impl Shard {
             if chosen.is_empty() {
                 continue;
             }
-            match self.merge_files(&manifest, &chosen, Some(room > 0)) {
+            let to = if room > 0 { Room::Reserve } else { Room::None };
+            match self.merge_files(&manifest, &chosen, to) {
                 Ok(Some(written)) => {
                     self.keep_reserve_of(wanted);
                     return Ok(before.saturating_sub(written) >= gain_min);

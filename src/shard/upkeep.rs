@@ -268,12 +268,7 @@ impl Shard {
             Err(error) if error.is_out_of_resources() => {}
             Err(error) => return Err(error),
         }
-        let mut between = || {
-            let _ = self.prepare();
-            if self.flush_is_due(false) {
-                self.log.flush_background();
-            }
-        };
+        let mut between = || self.between();
         if upkeep.trim_due {
             match self.trim_log_held(&mut upkeep, &mut between) {
                 Ok(()) => upkeep.trim_due = false,
@@ -322,7 +317,7 @@ impl Shard {
         {
             return Ok(false);
         }
-        match self.merge_if_due() {
+        match self.merge_if_due(upkeep) {
             Ok(merged) => {
                 upkeep.merge_refused = None;
                 return Ok(merged);
@@ -348,12 +343,22 @@ impl Shard {
         self.log.sync().map_err(|error| Error::of_log(error, self.id()))
     }
 
+    /// Between two steps of a checkpoint: segments for who waits for one, and flushes.
+    fn between(&self) {
+        let _ = self.prepare();
+        if self.flush_is_due(false) {
+            self.log.flush_background();
+        }
+    }
+
     /// In the middle of a merge, which holds the upkeep lock: segments for who waits for one, and a flush if somebody asked for it or
     /// buffered writes have waited long enough. Not of every flush that is full: who fills the queue flushes it, and both at
-    /// once were measured to take twice the time in some runs.
-    pub(crate) fn serve(&self, interval_passed: bool) {
+    /// once were measured to take twice the time in some runs. With the upkeep's state, room in fixed tables and a checkpoint when they are due, so that
+    /// writers need not wait for the end of a long merge; false when that failed, and is the next round's.
+    pub(crate) fn serve(&self, upkeep: Option<&mut Upkeep>, interval_passed: bool) -> bool {
         // What is done here may need the room.
-        if !self.log.is_refused() {
+        let roomy = !self.log.is_refused();
+        if roomy {
             let _ = self.prepare();
         }
         let asked = self.flush_asked.swap(false, Ordering::Relaxed);
@@ -361,6 +366,17 @@ impl Shard {
             // A failure poisons the shard, which ends the merge.
             let _ = self.flush();
         }
+        let Some(upkeep) = upkeep.filter(|_| roomy) else { return true };
+        if self.grow_held().is_err() {
+            return false;
+        }
+        if self.checkpoint_is_due(upkeep) {
+            let done = self.checkpoint(upkeep, &mut || self.between());
+            // Segments came free.
+            let _ = self.prepare();
+            return done.is_ok();
+        }
+        true
     }
 
     fn flush_is_due(&self, idle: bool) -> bool {

@@ -149,6 +149,7 @@ pub fn catcher(name: &str) -> Part {
         | "evacuation_ignores_new_files"
         | "load_lowest_sequence"
         | "merge_copies_dead"
+        | "merge_forgets_checkpoint"
         | "clear_keeps_keys"
         | "order_not_loaded"
         | "range_includes_end" => EndsCask,

@@ -19,7 +19,7 @@ pub const EXHAUSTIVE: u64 = 1 + 11 + 121 + 1331;
 
 /// Strings that lead to places where the others come late: what follows a recovery that wrote records again, and what vanishes from a
 /// data file while an older one knows its key.
-pub const DIRECTED: [&[Op]; 16] = {
+pub const DIRECTED: [&[Op]; 20] = {
     use Op::{
         CaskClear, CaskDelete, CaskDrop, CaskExpire, CaskFill, CaskOverwrite, CaskPut,
         CaskRangeDelete, Checkpoint, Grow, Kill, Merge, Poll, Put, RangeDelete, Rotate, Seal, Sync,
@@ -44,6 +44,62 @@ pub const DIRECTED: [&[Op]; 16] = {
         // The last value has lost its deadline here, and was given one there.
         &[CaskExpire, CaskExpire, CaskExpire, Sync, Kill],
         &[CaskExpire, Sync, Kill],
+        // A checkpoint is due in the middle of the merge, and takes deletes out of the log that files of the merge need.
+        &[
+            CaskPut,
+            Seal,
+            CaskOverwrite,
+            Seal,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            Merge,
+            Kill,
+        ],
+        &[
+            CaskPut,
+            Seal,
+            CaskPut,
+            CaskOverwrite,
+            Seal,
+            CaskDelete,
+            Rotate,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            Merge,
+            Kill,
+        ],
+        &[
+            CaskPut,
+            Seal,
+            CaskOverwrite,
+            Seal,
+            CaskRangeDelete,
+            Rotate,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            CaskFill,
+            Merge,
+            Kill,
+        ],
+        &[
+            Grow, CaskPut, Seal, CaskExpire, Seal, Put, CaskFill, CaskFill, CaskFill, CaskFill,
+            CaskFill, CaskFill, CaskFill, CaskFill, Merge, Seal, Merge,
+        ],
     ]
 };
 
