@@ -98,6 +98,12 @@ impl Keydir {
         self.stripe(hash).read().prefetch(&self.room(hash.stripe), hash.stored);
     }
 
+    /// Asks for the memory that [`Keydir::put`] will use. A hint.
+    #[inline]
+    pub fn prefetch_put(&self, hash: KeyHash) {
+        self.stripe(hash).read().prefetch_put(&self.room(hash.stripe), hash.stored);
+    }
+
     /// Points a key to a record; gives the record that it pointed to before.
     pub fn put(&self, hash: KeyHash, to: Location) -> Option<Location> {
         let old = self.stripe(hash).write().put(&self.room(hash.stripe), hash.stored, to);

@@ -28,6 +28,10 @@ const HOMES_MIN: usize = 8;
 const SLACK: usize = 16;
 /// Words of an entry.
 const WORDS: usize = 2;
+/// Words of a cache line.
+const LINE_WORDS: usize = 8;
+/// Cache lines that a put of a new key is given ahead: a stripe that is nearly full moves some tens of entries.
+const LINES_AHEAD: usize = 4;
 /// Words of a piece, 2 KiB: a stripe's part of a step.
 const PIECE_WORDS: usize = STEP_WORDS / STRIPES;
 /// Entries of a piece.
@@ -138,6 +142,17 @@ impl Stripe {
     pub(crate) fn prefetch(&self, room: &Room<'_>, stored: u64) {
         if let Some(words) = self.words(room, self.home(stored)) {
             slotcask_io::prefetch(&words[0]);
+        }
+    }
+
+    /// As [`Stripe::prefetch`], of what a put of a new key moves as well.
+    #[inline]
+    pub(crate) fn prefetch_put(&self, room: &Room<'_>, stored: u64) {
+        let home = self.home(stored);
+        let within = home % PIECE * WORDS;
+        let words = self.piece(room, home / PIECE).get(within..).unwrap_or_default();
+        for line in words.chunks(LINE_WORDS).take(LINES_AHEAD) {
+            slotcask_io::prefetch(&line[0]);
         }
     }
 

@@ -126,6 +126,14 @@ impl CaskTable {
         self.store.shelves[route.shard].cache.prefetch(cache_key);
     }
 
+    /// Asks for the memory that a put of a key uses, in keydir and cache. A hint.
+    #[inline]
+    pub(crate) fn prefetch_put(&self, route: CaskRoute) {
+        self.keydir(route.shard).prefetch_put(route.hash);
+        let cache_key = CacheKey::new(self.shared.id, route.hash);
+        self.store.shelves[route.shard].cache.prefetch(cache_key);
+    }
+
     #[inline]
     pub(crate) fn check_key(&self, key: &[u8]) -> Result<()> {
         let max = self.shared.schema.key_len as usize;

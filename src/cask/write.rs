@@ -157,7 +157,7 @@ impl CaskTable {
         let route = self.route(key);
         let shard = self.shard(route.shard);
         // It arrives while the record is appended.
-        self.prefetch(route);
+        self.prefetch_put(route);
         loop {
             let outcome = {
                 let mut guard = shard.lock();
