@@ -1,6 +1,6 @@
 //! When cask records move: segments that leave the log become data files or are evacuated, data files are merged.
 
-use crate::cask::choice::INPUTS_MAX;
+use crate::cask::choice::{INPUTS_MAX, size_on_disk};
 use crate::cask::usage::{FileUse, Usage};
 use crate::error::{Error, Result};
 use crate::shard::{Shard, Upkeep};
@@ -432,7 +432,8 @@ impl Shard {
         }
         self.take_over(&merged);
         // The largest first: it may come to hold the space for the next merge.
-        inputs.sort_by_key(|file| std::cmp::Reverse(self.size_on_disk(file)));
+        let segment_size = self.log.config().segment_size;
+        inputs.sort_by_key(|file| std::cmp::Reverse(size_on_disk(file, segment_size)));
         for input in &inputs {
             self.lock().state().usage.forget(input.generation);
             let gone = if reserve.is_some() {
