@@ -236,7 +236,8 @@ impl Store {
     /// Merges all data files of cask tables that hold anything dead, now. Done by the store itself as they fill with it.
     ///
     /// # Errors
-    /// [`Error::DiskFull`] when there is no room for the copies: nothing has changed then. [`Error::Poisoned`].
+    /// [`Error::DiskFull`] when there is no room for the copies: nothing has changed then. [`Error::Corrupt`] and [`Error::Io`] name a data
+    /// file that could not be read; the others of its shard are merged by then. [`Error::Poisoned`].
     pub fn merge(&self) -> Result<bool> {
         self.inner.check_writable("merge")?;
         let mut done = false;

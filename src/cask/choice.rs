@@ -53,7 +53,7 @@ impl Worth {
 }
 
 impl Usage {
-    /// Of all files, and of each of them.
+    /// Of all files, and of each of them; those that cannot be merged are left out.
     fn worth(
         &self,
         data: &[DataFileState],
@@ -61,7 +61,7 @@ impl Usage {
     ) -> (Worth, Vec<(DataFileState, Worth)>) {
         let mut all = Worth::default();
         let total: u64 = data.iter().map(|file| file.end).sum();
-        let each = data.iter().map(|file| {
+        let each = data.iter().filter(|file| !self.is_unreadable(file.generation)).map(|file| {
             let needed = self.gone_since(file.generation) < total / 2;
             let size = size_on_disk(file, segment_size);
             let worth = Worth::of(file, size, &self.of(file.generation), needed);

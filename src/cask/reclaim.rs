@@ -182,6 +182,11 @@ impl Shard {
                 continue;
             }
             match self.merge_files(&manifest, &chosen, Some(room > 0)) {
+                // Others may give back as much without it.
+                Err(error) if self.leave_out(&manifest.data, &chosen, &error) => {
+                    upkeep.reclaimed_position = None;
+                    return self.reclaim(upkeep, urgent);
+                }
                 Ok(Some(written)) => {
                     self.keep_reserve_of(wanted);
                     return Ok(before.saturating_sub(written) >= gain_min);
@@ -211,7 +216,8 @@ impl Shard {
                 tombstone_bytes: used.tombstone_bytes,
             }
         };
-        data.iter().map(candidate).collect()
+        let readable = data.iter().filter(|file| !usage.is_unreadable(file.generation));
+        readable.map(candidate).collect()
     }
 
     /// What is done with a file that a merge in the reserve took over: the first holds the space for the next one, others are

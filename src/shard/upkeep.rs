@@ -19,7 +19,7 @@ const PAUSE_MAX: Duration = Duration::from_micros(1800);
 const PAUSE_LATE_MAX: Duration = Duration::from_millis(10);
 /// What writers pause together for a flush's worth of log when the log is full.
 const PAUSES_MAX: Duration = Duration::from_millis(150);
-/// How long a merge that found no room is not tried again, at first and at most, while nothing is written.
+/// How long a merge that found no room, or failed, is not tried again, at first and at most.
 const MERGE_RETRY_MIN: Duration = Duration::from_millis(500);
 const MERGE_RETRY_MAX: Duration = Duration::from_secs(30);
 
@@ -313,15 +313,20 @@ impl Shard {
     }
 
     /// Merges if that is due, on a full disk what gives back much. What found no room is tried again when something was written, or after a
-    /// while, which grows.
+    /// while, which grows; what failed otherwise, after a while.
     fn merge_or_reclaim(&self, upkeep: &mut Upkeep) -> Result<bool> {
         let (now, position) = (self.env.clock.monotonic(), self.lock().position());
         if let Some(refused) = upkeep.merge_refused
-            && refused.position == position
+            && refused.position.is_none_or(|before| before == position)
             && now < refused.at + refused.wait
         {
+            // Who writes meanwhile waits for nothing.
+            self.log.set_behind(0);
             return Ok(false);
         }
+        let wait = upkeep.merge_refused.map_or(MERGE_RETRY_MIN, |refused| refused.wait * 2);
+        let refused = MergeRefused { position: None, at: now, wait: wait.min(MERGE_RETRY_MAX) };
+        upkeep.merge_refused = Some(refused);
         match self.merge_if_due() {
             Ok(merged) => {
                 upkeep.merge_refused = None;
@@ -332,11 +337,8 @@ impl Shard {
         }
         let urgent = self.lock().prepared() == 0;
         let won = self.reclaim(upkeep, urgent)?;
-        let wait = upkeep.merge_refused.map_or(MERGE_RETRY_MIN, |refused| refused.wait * 2);
-        upkeep.merge_refused = match won {
-            true => None,
-            false => Some(MergeRefused { position, at: now, wait: wait.min(MERGE_RETRY_MAX) }),
-        };
+        let again = MergeRefused { position: Some(position), ..refused };
+        upkeep.merge_refused = (!won).then_some(again);
         Ok(won)
     }
 
