@@ -154,6 +154,8 @@ pub(crate) struct Upkeep {
     pub reclaimed_position: Option<u64>,
     /// The last merge found no room, or failed.
     pub merge_refused: Option<MergeRefused>,
+    /// When the last checkpoint of the shard's thread failed, and how long it is not tried again.
+    pub checkpoint_failed: Option<(Duration, Duration)>,
     /// Where the scrub of the shard's thread goes on.
     pub scrub: scrub::ScrubCursor,
 }

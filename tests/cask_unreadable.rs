@@ -4,7 +4,7 @@
 mod common;
 
 use common::ROOT;
-use slotcask::{CaskOptions, CaskTable, Durability, Error, Options, Store};
+use slotcask::{CaskOptions, CaskTable, Durability, Error, Options, Store, TableOptions};
 use slotcask_format::file_name::{MERGE_RESERVE, ShardFile, shard_dir};
 use slotcask_io::sim::{Fault, FaultError, OpFilter, OpKind, SimClock, env_of};
 use slotcask_io::{Env, OpenMode, SimDisk, SimOptions, sim_env};
@@ -240,4 +240,67 @@ fn deletes_of_what_it_holds_are_kept() {
     disk.put_file(&hint, &kept);
     let store = options().open_in(env_of(62, &disk), ROOT).unwrap();
     check(&store.open_cask("c").unwrap(), deleted);
+}
+
+/// A log segment that cannot be read leaves the log with no checkpoint. What the thread of the shard can do is say so.
+#[test]
+fn a_checkpoint_that_cannot_read_the_log_is_not_taken_in_every_round() {
+    let (disk, _env, clock, store, table) = with_data_files(is_even);
+    let slots = store.create_table("f", TableOptions::fixed(8, 1000)).unwrap();
+    // Little of it is live: it would be copied.
+    let generation = store.stats().unwrap().shards[0].segment;
+    for round in 0..138_u64 {
+        slots.put(round.to_le_bytes(), [1; 1000]).unwrap();
+        put(&table, 1000);
+        if round == 60 {
+            store.sync().unwrap();
+            damage(&disk, generation + 1);
+        }
+    }
+    let writes = || disk.op_count(OpFilter::Kind(OpKind::Write));
+    let mut errors = a_minute(&store, &clock);
+    assert!(!errors.is_empty(), "no checkpoint was due");
+    let before = writes();
+    errors.extend(a_minute(&store, &clock));
+    assert!(errors.iter().all(Error::is_corruption), "{errors:?}");
+    assert!(errors.len() < 15, "{} checkpoints in two minutes", errors.len());
+    assert!(writes() - before < 30, "{} writes in a minute", writes() - before);
+}
+
+#[test]
+fn a_merge_of_all_files_goes_on_with_the_other_shards() {
+    let (store, disk) = common::store(63, 2);
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    (0..200).for_each(|key| table.put(common::b(key), [1; 400]).unwrap());
+    store.rotate().unwrap();
+    store.checkpoint().unwrap();
+    for key in (0..200).filter(|key| is_even(*key)) {
+        assert!(table.delete(common::b(key)).unwrap());
+    }
+    let data = ["log-", "data-"].map(|part| common::files_named(&disk, 0, part)).concat();
+    for path in data.iter().filter(|path| path.extension().is_none_or(|end| end != "hint")) {
+        disk.flip_bit(path, 8 * 5000);
+    }
+    let error = store.merge().unwrap_err();
+    assert!(error.is_corruption(), "{error}");
+    assert!(store.stats().unwrap().shards[1].merges > 0);
+}
+
+/// The keys of an ordered table stand in its data files alone: without them it would leave keys out of ranges.
+#[test]
+fn a_store_with_an_ordered_table_is_refused_beside_it() {
+    for ordered in [false, true] {
+        let (store, disk) = common::store(64, 1);
+        let table = store.create_cask("c", &CaskOptions::new().ordered(ordered)).unwrap();
+        (0..100).for_each(|key| table.put(common::b(key), [1; 400]).unwrap());
+        store.rotate().unwrap();
+        store.checkpoint().unwrap();
+        drop(table);
+        store.close().unwrap();
+        let data = common::files_named(&disk, 0, "data-");
+        let path = data.iter().find(|path| path.extension().is_none_or(|end| end != "hint"));
+        disk.flip_bit(path.unwrap(), 8 * 5000);
+        let opened = common::reopen(&disk, 1);
+        assert_eq!(opened.is_err_and(|error| error.is_corruption()), ordered);
+    }
 }
