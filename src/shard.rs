@@ -152,20 +152,22 @@ pub(crate) struct Upkeep {
     pub trim_due: bool,
     /// Position of the log when a merge on a full disk was last tried for deletes that may be left behind.
     pub reclaimed_position: Option<u64>,
-    /// The last merge found no room.
+    /// The last merge found no room, or failed.
     pub merge_refused: Option<MergeRefused>,
+    /// When the last checkpoint of the shard's thread failed, and how long it is not tried again.
+    pub checkpoint_failed: Option<(Duration, Duration)>,
     /// Where the scrub of the shard's thread goes on.
     pub scrub: scrub::ScrubCursor,
 }
 
-/// A merge that found no room.
+/// A merge that found no room, or failed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MergeRefused {
-    /// Position of the log then.
-    pub position: u64,
+    /// Position of the log then, where what is written may help.
+    pub position: Option<u64>,
     /// When.
     pub at: Duration,
-    /// How long it is not tried again, unless something is written.
+    /// How long it is not tried again, unless something is written that may help.
     pub wait: Duration,
 }
 

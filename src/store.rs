@@ -236,16 +236,21 @@ impl Store {
     /// Merges all data files of cask tables that hold anything dead, now. Done by the store itself as they fill with it.
     ///
     /// # Errors
-    /// [`Error::DiskFull`] when there is no room for the copies: nothing has changed then. [`Error::Poisoned`].
+    /// The first failure, when all shards were tried. [`Error::DiskFull`] when there is no room for the copies: nothing has changed then. [`Error::Corrupt`] and [`Error::Io`] name a data
+    /// file that could not be read; the others of its shard are merged by then. [`Error::Poisoned`].
     pub fn merge(&self) -> Result<bool> {
         self.inner.check_writable("merge")?;
-        let mut done = false;
+        // All shards, whatever one says.
+        let (mut done, mut first) = (false, Ok(()));
         for shard in &self.inner.shards {
             let mut upkeep = shard.upkeep.lock();
             shard.check_open()?;
-            done |= shard.merge_all(&mut upkeep).map_err(|error| error.refusing("a merge"))?;
+            match shard.merge_all(&mut upkeep) {
+                Ok(merged) => done |= merged,
+                Err(error) => first = first.and(Err(error.refusing("a merge"))),
+            }
         }
-        Ok(done)
+        first.map(|()| done)
     }
 
     /// Reads every page of every fixed table back from its file and compares it with what the last checkpoint wrote; pages that

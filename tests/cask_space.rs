@@ -74,3 +74,30 @@ fn deletes_that_are_needed_are_not_rewritten_for_ever() {
     }
     assert_eq!(table.len(), 16_000);
 }
+
+/// Every opening begins a segment, and leaves most of it when it writes little: what that takes on disk comes back.
+#[test]
+fn segments_that_were_left_early_do_not_take_space_for_ever() {
+    const SEGMENT: u64 = 256 << 10;
+    const PUTS: u64 = 12;
+    let (env, disk) = sim_env(53, SimOptions::default());
+    let options = || tiny(1).segment_size(SEGMENT).log_size(6 * SEGMENT);
+    for opening in 0..60_u64 {
+        let store = options().open_in(env.clone(), common::ROOT).unwrap();
+        let table = match opening {
+            0 => store.create_cask("c", &CaskOptions::new()).unwrap(),
+            _ => store.open_cask("c").unwrap(),
+        };
+        let mut batch = store.batch();
+        for key in opening * PUTS..(opening + 1) * PUTS {
+            batch.put(&table, b(key), [1; 4000]).unwrap();
+        }
+        batch.commit().unwrap();
+        while store.poll().unwrap() {}
+        store.close().unwrap();
+    }
+    let files = ["log-", "data-"].map(|part| common::files_named(&disk, 0, part)).concat();
+    let used: u64 = files.iter().map(|path| disk.read_all(path).unwrap().len() as u64).sum();
+    let live = 60 * PUTS * 4040;
+    assert!(used < live * 3 / 2 + 7 * SEGMENT, "{used} bytes for {live}");
+}

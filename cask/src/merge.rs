@@ -347,9 +347,18 @@ impl<'a> Work<'a> {
                 break;
             }
             self.view.pause(0);
-            let listed = self.listed(other)?;
+            let listed = match self.listed(other) {
+                Err(error) if error.is_out_of_resources() => return Err(error),
+                listed => listed.inspect_err(|error| {
+                    tracing::error!(%error, "a data file cannot be read: deletes of what it may hold are kept");
+                }),
+            };
             for (tombstone, needed) in open.iter().zip(&mut needed) {
-                *needed = *needed || lists_older(&listed, tombstone);
+                *needed = *needed
+                    || match &listed {
+                        Ok(listed) => lists_older(listed, tombstone),
+                        Err(_) => other.sequence_min < tombstone.sequence,
+                    };
             }
         }
         // Of one key the newest does what all of them do: else they pile up, as long as the record that they remove lies elsewhere.

@@ -18,7 +18,7 @@ pub(super) const INPUTS_MAX: usize = 16;
 /// Data files smaller than a segment by this factor are merged when there are as many of them.
 const SMALL_FILES: usize = 8;
 
-/// What merges of some data files would give back, and what is needed of them.
+/// What merges of some data files would give back, and what is needed of them: together what they take on disk.
 #[derive(Debug, Clone, Copy, Default)]
 struct Worth {
     gain: u64,
@@ -26,20 +26,24 @@ struct Worth {
 }
 
 impl Worth {
-    /// Of one file. Deletes are needed until some part of what they may be for is gone.
-    fn of(state: &DataFileState, used: &FileUse, deletes_are_needed: bool) -> Self {
+    /// Of one file of `size` bytes. Deletes are needed until some part of what they may be for is gone.
+    fn of(state: &DataFileState, size: u64, used: &FileUse, deletes_are_needed: bool) -> Self {
         let kept = if deletes_are_needed { used.tombstone_bytes } else { 0 };
         let needed = (used.live_bytes + kept).min(used.bytes);
         let gain = match state.origin {
-            // What fills up the blocks of small flushes goes too.
-            DataOrigin::Sealed => state.end.saturating_sub(needed),
+            // What fills up the blocks of small flushes goes too, and what an opening or a rotation left of the segment.
+            DataOrigin::Sealed => size.saturating_sub(needed),
             // Sizes of records are rounded up in `used`; the file is made as it would be made again.
             DataOrigin::Merged => {
                 let dead = u128::from(state.end) * u128::from(used.bytes - needed);
                 (dead / u128::from(used.bytes.max(1))) as u64
             }
         };
-        Self { gain, needed: state.end - gain }
+        Self { gain, needed: size - gain }
+    }
+
+    fn size(self) -> u64 {
+        self.gain + self.needed
     }
 
     /// What merges may leave to be given back before one is due.
@@ -49,12 +53,18 @@ impl Worth {
 }
 
 impl Usage {
-    fn worth(&self, data: &[DataFileState]) -> (Worth, Vec<(DataFileState, Worth)>) {
+    /// Of all files, and of each of them; those that cannot be merged are left out.
+    fn worth(
+        &self,
+        data: &[DataFileState],
+        segment_size: u64,
+    ) -> (Worth, Vec<(DataFileState, Worth)>) {
         let mut all = Worth::default();
         let total: u64 = data.iter().map(|file| file.end).sum();
-        let each = data.iter().map(|file| {
+        let each = data.iter().filter(|file| !self.is_unreadable(file.generation)).map(|file| {
             let needed = self.gone_since(file.generation) < total / 2;
-            let worth = Worth::of(file, &self.of(file.generation), needed);
+            let size = size_on_disk(file, segment_size);
+            let worth = Worth::of(file, size, &self.of(file.generation), needed);
             all = Worth { gain: all.gain + worth.gain, needed: all.needed + worth.needed };
             (*file, worth)
         });
@@ -63,18 +73,26 @@ impl Usage {
     }
 }
 
+/// Bytes that a data file takes.
+pub(super) fn size_on_disk(file: &DataFileState, segment_size: u64) -> u64 {
+    match file.origin {
+        DataOrigin::Sealed => segment_size,
+        DataOrigin::Merged => file.end,
+    }
+}
+
 impl Shard {
     /// The files that a merge takes now; none when nothing is due.
     pub(super) fn choose(&self, data: &[DataFileState]) -> BTreeSet<u64> {
         let segment_size = self.log.config().segment_size;
-        let (all, mut files) = self.lock().state_ref().usage.worth(data);
+        let (all, mut files) = self.lock().state_ref().usage.worth(data, segment_size);
         let mut chosen = BTreeSet::new();
         // Files of which nothing is needed, or next to nothing, cost next to nothing to merge.
-        files.sort_unstable_by_key(|(file, worth)| worth.needed * 1000 / file.end.max(1));
+        files.sort_unstable_by_key(|(_, worth)| worth.needed * 1000 / worth.size().max(1));
         let mut due = all.gain.saturating_sub(all.left(0));
         if all.gain > all.left(segment_size) {
             for (file, worth) in files.iter().take(WASTEFUL_MAX) {
-                if due == 0 || worth.gain * 1000 < file.end * GAIN_PERMILLE {
+                if due == 0 || worth.gain * 1000 < worth.size() * GAIN_PERMILLE {
                     break;
                 }
                 chosen.insert(file.generation);
@@ -100,7 +118,7 @@ impl Shard {
         }
         let segment_size = self.log.config().segment_size;
         let data = self.log.manifest_state().data;
-        let (all, _) = self.lock().state_ref().usage.worth(&data);
+        let (all, _) = self.lock().state_ref().usage.worth(&data, segment_size);
         let beyond = all.gain.saturating_sub(all.left(segment_size));
         let most = all.needed * BEHIND_PERMILLE / 1000 + segment_size / 2;
         self.log.set_behind((beyond * 1000 / most.max(1)).min(1000) as u32);

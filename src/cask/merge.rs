@@ -1,6 +1,6 @@
 //! When cask records move: segments that leave the log become data files or are evacuated, data files are merged.
 
-use crate::cask::choice::INPUTS_MAX;
+use crate::cask::choice::{INPUTS_MAX, size_on_disk};
 use crate::cask::usage::{FileUse, Usage};
 use crate::error::{Error, Result};
 use crate::shard::{Shard, Upkeep};
@@ -358,18 +358,50 @@ impl Shard {
             return Ok(false);
         }
         let merged = self.merge_files(&manifest, &chosen, Room::Free(upkeep));
-        if let Ok(Some(_)) = merged {
-            self.note_behind();
-            // There may be more to win.
-            self.bell.ring();
-        } else {
+        match &merged {
+            Ok(Some(_)) => {
+                self.note_behind();
+                // There may be more to win.
+                self.bell.ring();
+            }
+            // The others are merged next.
+            Err(error) if self.leave_out(&manifest.data, &chosen, error) => self.note_behind(),
             // They do not catch up, however slowly is written.
-            self.log.set_behind(0);
+            _ => self.log.set_behind(0),
         }
         Ok(merged?.is_some())
     }
 
-    /// Merges all data files that hold anything dead, on a full disk as far as that goes.
+    /// Has the one of the chosen files that `error` is about left out of merges, so that it does not keep the others from being merged.
+    /// False when it is about none of them.
+    pub(super) fn leave_out(
+        &self,
+        data: &[DataFileState],
+        chosen: &BTreeSet<u64>,
+        error: &Error,
+    ) -> bool {
+        let path = match error {
+            Error::Corrupt { path, .. } | Error::NewerFormat { path, .. } => path,
+            Error::Io(error) => &error.path,
+            _ => return false,
+        };
+        let dir = &self.log.ident().dir;
+        let is_meant = |file: &&DataFileState| {
+            let name = slotcask_cask::name_of(file.generation, file.origin).name();
+            chosen.contains(&file.generation) && *path == dir.join(name)
+        };
+        let Some(file) = data.iter().find(is_meant) else { return false };
+        tracing::error!(
+            shard = self.number,
+            %error,
+            "a data file cannot be read and is left out of merges until the next opening"
+        );
+        self.lock().state().usage.set_unreadable(file.generation);
+        true
+    }
+
+    /// Merges all data files that hold anything dead, on a full disk as far as that goes. Those that cannot be read are left, and answered
+    /// with in the end.
     pub(crate) fn merge_all(&self, upkeep: &mut Upkeep) -> Result<bool> {
         let manifest = self.log.manifest_state();
         let mut done = false;
@@ -382,11 +414,21 @@ impl Shard {
             });
             wasteful.map(|file| file.generation).collect()
         };
+        let mut unreadable = None;
         while !left.is_empty() {
             let rest = left.split_off(left.len().min(INPUTS_MAX));
-            let chosen = left.into_iter().collect();
-            match self.merge_files(&self.log.manifest_state(), &chosen, Room::Free(upkeep)) {
+            let chosen: BTreeSet<u64> = left.into_iter().collect();
+            let manifest = self.log.manifest_state();
+            match self.merge_files(&manifest, &chosen, Room::Free(upkeep)) {
                 Ok(merged) => done |= merged.is_some(),
+                Err(error) if self.leave_out(&manifest.data, &chosen, &error) => {
+                    unreadable.get_or_insert(error);
+                    left = rest;
+                    let guard = self.lock();
+                    let usage = &guard.state_ref().usage;
+                    left.extend(chosen.iter().filter(|file| !usage.is_unreadable(**file)));
+                    continue;
+                }
                 Err(error) if error.is_out_of_resources() => {
                     let mut reclaimed = false;
                     while self.reclaim(upkeep, true)? {
@@ -398,7 +440,7 @@ impl Shard {
             }
             left = rest;
         }
-        Ok(done)
+        unreadable.map_or(Ok(done), Err)
     }
 
     /// Merges data files; gives the bytes that were written, or None when it was ended early. The upkeep lock is held.
@@ -457,7 +499,8 @@ impl Shard {
         }
         self.take_over(&merged);
         // The largest first: it may come to hold the space for the next merge.
-        inputs.sort_by_key(|file| std::cmp::Reverse(self.size_on_disk(file)));
+        let segment_size = self.log.config().segment_size;
+        inputs.sort_by_key(|file| std::cmp::Reverse(size_on_disk(file, segment_size)));
         for input in &inputs {
             self.lock().state().usage.forget(input.generation);
             let gone = if full {

@@ -4,12 +4,13 @@
 //! live than that is written there, cut to what it needs, and committed. The largest of its inputs holds the space for the next merge, so
 //! that nobody else can take it in between; the others are removed.
 
+use crate::cask::choice::size_on_disk;
 use crate::cask::merge::Room;
 use crate::error::{Error, Result};
 use crate::shard::{Shard, Upkeep};
 use slotcask_format::BLOCK_SIZE;
 use slotcask_format::file_name::MERGE_RESERVE;
-use slotcask_format::manifest::{DataFileState, DataOrigin};
+use slotcask_format::manifest::DataFileState;
 use slotcask_io::{held_bytes, hold, lend};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -183,6 +184,11 @@ impl Shard {
             }
             let to = if room > 0 { Room::Reserve } else { Room::None };
             match self.merge_files(&manifest, &chosen, to) {
+                // Others may give back as much without it.
+                Err(error) if self.leave_out(&manifest.data, &chosen, &error) => {
+                    upkeep.reclaimed_position = None;
+                    return self.reclaim(upkeep, urgent);
+                }
                 Ok(Some(written)) => {
                     self.keep_reserve_of(wanted);
                     return Ok(before.saturating_sub(written) >= gain_min);
@@ -195,20 +201,13 @@ impl Shard {
         Ok(false)
     }
 
-    /// Bytes that a data file takes.
-    pub(super) fn size_on_disk(&self, file: &DataFileState) -> u64 {
-        match file.origin {
-            DataOrigin::Sealed => self.log.config().segment_size,
-            DataOrigin::Merged => file.end,
-        }
-    }
-
     fn candidates(&self, data: &[DataFileState]) -> Vec<Candidate> {
+        let segment_size = self.log.config().segment_size;
         let guard = self.lock();
         let usage = &guard.state_ref().usage;
         let candidate = |file: &DataFileState| {
             let used = usage.of(file.generation);
-            let size = self.size_on_disk(file);
+            let size = size_on_disk(file, segment_size);
             let copied = used.live_bytes + used.tombstone_bytes;
             let copied = copied + copied / OVERHEAD_PART;
             Candidate {
@@ -219,7 +218,8 @@ impl Shard {
                 tombstone_bytes: used.tombstone_bytes,
             }
         };
-        data.iter().map(candidate).collect()
+        let readable = data.iter().filter(|file| !usage.is_unreadable(file.generation));
+        readable.map(candidate).collect()
     }
 
     /// What is done with a file that a merge in the reserve took over: the first holds the space for the next one, others are

@@ -26,6 +26,8 @@ struct Counted {
     used: FileUse,
     /// What had gone by then, of [`Usage::gone_bytes`].
     judged: u64,
+    /// A merge could not read it.
+    unreadable: bool,
 }
 
 /// Use of all files of a shard, by generation.
@@ -77,7 +79,7 @@ impl Usage {
 
     /// Counts a file whose deletes are all needed, as far as is known.
     pub(crate) fn set(&mut self, generation: u64, used: FileUse) {
-        self.files.insert(generation, Counted { used, judged: self.gone_bytes });
+        self.files.insert(generation, Counted { used, judged: self.gone_bytes, unreadable: false });
     }
 
     /// Forgets a file that has gone.
@@ -96,6 +98,16 @@ impl Usage {
     /// Bytes of records that have gone since it was judged whether the deletes in a file are needed.
     pub(crate) fn gone_since(&self, generation: u64) -> u64 {
         self.gone_bytes - self.files.get(&generation).map_or(0, |file| file.judged)
+    }
+
+    /// Has a file that a merge could not read left out of merges until the next opening.
+    pub(crate) fn set_unreadable(&mut self, generation: u64) {
+        self.files.entry(generation).or_default().unreadable = true;
+    }
+
+    /// True for a file that a merge could not read.
+    pub(crate) fn is_unreadable(&self, generation: u64) -> bool {
+        self.files.get(&generation).is_some_and(|file| file.unreadable)
     }
 
     /// All files.

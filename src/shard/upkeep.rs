@@ -19,9 +19,9 @@ const PAUSE_MAX: Duration = Duration::from_micros(1800);
 const PAUSE_LATE_MAX: Duration = Duration::from_millis(10);
 /// What writers pause together for a flush's worth of log when the log is full.
 const PAUSES_MAX: Duration = Duration::from_millis(150);
-/// How long a merge that found no room is not tried again, at first and at most, while nothing is written.
-const MERGE_RETRY_MIN: Duration = Duration::from_millis(500);
-const MERGE_RETRY_MAX: Duration = Duration::from_secs(30);
+/// How long the shard's thread does not try again, at first and at most, what failed: a checkpoint, a merge, or one that found no room.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(30);
 
 impl Shard {
     /// Makes segments ready, as far as the log's limit allows.
@@ -287,10 +287,7 @@ impl Shard {
             done = true;
         }
         if self.checkpoint_is_due(&upkeep) {
-            self.checkpoint(&mut upkeep, &mut between)?;
-            // Segments came free.
-            let _ = self.prepare();
-            done = true;
+            done |= self.checkpoint_or_wait(&mut upkeep, &mut between)?;
         }
         if self.expire_more.swap(false, Ordering::Relaxed) || idle {
             done |= self.expire_due(&mut upkeep)?;
@@ -307,16 +304,40 @@ impl Shard {
         }
     }
 
+    /// Takes a checkpoint, unless one failed a short while ago: it writes all that changed before it finds that it cannot be committed. Writers
+    /// that cannot go on without one try it themselves.
+    fn checkpoint_or_wait(&self, upkeep: &mut Upkeep, between: &mut dyn FnMut()) -> Result<bool> {
+        let now = self.env.clock.monotonic();
+        let mut wait = RETRY_MIN;
+        if let Some((at, before)) = upkeep.checkpoint_failed {
+            if now < at + before {
+                return Ok(false);
+            }
+            wait = (before * 2).min(RETRY_MAX);
+        }
+        upkeep.checkpoint_failed = Some((now, wait));
+        self.checkpoint(upkeep, between)?;
+        upkeep.checkpoint_failed = None;
+        // Segments came free.
+        let _ = self.prepare();
+        Ok(true)
+    }
+
     /// Merges if that is due, on a full disk what gives back much. What found no room is tried again when something was written, or after a
-    /// while, which grows.
+    /// while, which grows; what failed otherwise, after a while.
     fn merge_or_reclaim(&self, upkeep: &mut Upkeep) -> Result<bool> {
         let (now, position) = (self.env.clock.monotonic(), self.lock().position());
         if let Some(refused) = upkeep.merge_refused
-            && refused.position == position
+            && refused.position.is_none_or(|before| before == position)
             && now < refused.at + refused.wait
         {
+            // Who writes meanwhile waits for nothing.
+            self.log.set_behind(0);
             return Ok(false);
         }
+        let wait = upkeep.merge_refused.map_or(RETRY_MIN, |refused| refused.wait * 2);
+        let refused = MergeRefused { position: None, at: now, wait: wait.min(RETRY_MAX) };
+        upkeep.merge_refused = Some(refused);
         match self.merge_if_due(upkeep) {
             Ok(merged) => {
                 upkeep.merge_refused = None;
@@ -327,11 +348,8 @@ impl Shard {
         }
         let urgent = self.lock().prepared() == 0;
         let won = self.reclaim(upkeep, urgent)?;
-        let wait = upkeep.merge_refused.map_or(MERGE_RETRY_MIN, |refused| refused.wait * 2);
-        upkeep.merge_refused = match won {
-            true => None,
-            false => Some(MergeRefused { position, at: now, wait: wait.min(MERGE_RETRY_MAX) }),
-        };
+        let again = MergeRefused { position: Some(position), ..refused };
+        upkeep.merge_refused = (!won).then_some(again);
         Ok(won)
     }
 
@@ -370,13 +388,8 @@ impl Shard {
         if self.grow_held().is_err() {
             return false;
         }
-        if self.checkpoint_is_due(upkeep) {
-            let done = self.checkpoint(upkeep, &mut || self.between());
-            // Segments came free.
-            let _ = self.prepare();
-            return done.is_ok();
-        }
-        true
+        !self.checkpoint_is_due(upkeep)
+            || self.checkpoint_or_wait(upkeep, &mut || self.between()).is_ok()
     }
 
     fn flush_is_due(&self, idle: bool) -> bool {
