@@ -4,9 +4,11 @@ mod common;
 
 use common::ROOT;
 use slotcask::{CaskOptions, CaskTable, Durability, Error, Options, Store};
-use slotcask_io::sim::{OpFilter, OpKind, env_of};
+use slotcask_io::sim::{Fault, FaultError, OpFilter, OpKind, env_of};
 use slotcask_io::{Env, OpenMode, SimDisk, SimOptions, sim_env};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 const SEGMENT: u64 = (1 << 20) - 4096;
 
@@ -108,6 +110,12 @@ fn nobody_takes_the_space_that_a_merge_writes_to() {
 
 /// Twelve files of which half is dead, and nothing held for merges.
 fn half_dead(env: &Env) -> (Store, CaskTable) {
+    let (store, table) = half_dead_with_reserve(env);
+    env.disk.remove(&shard().join("merge-reserve.tmp")).unwrap();
+    (store, table)
+}
+
+fn half_dead_with_reserve(env: &Env) -> (Store, CaskTable) {
     let store = store_in(env);
     let table = store.create_cask("c", &CaskOptions::new()).unwrap();
     for round in 0..9 {
@@ -121,7 +129,6 @@ fn half_dead(env: &Env) -> (Store, CaskTable) {
     store.sync().unwrap();
     store.rotate().unwrap();
     store.rotate().unwrap();
-    env.disk.remove(&shard().join("merge-reserve.tmp")).unwrap();
     (store, table)
 }
 
@@ -171,4 +178,66 @@ fn space_that_need_not_be_held_any_more_is_given_back() {
     env.disk.open(&path, OpenMode::ReadWrite).unwrap().allocate(wanted * 2).unwrap();
     store.poll().unwrap();
     assert_eq!(held(), wanted);
+}
+
+/// The first write of an opening needs a block for its epoch, which comes from what is held for merges: whoever merges into that gives it
+/// back soon.
+#[test]
+fn the_first_delete_waits_for_a_merge_that_has_the_space() {
+    let (env, disk) = world();
+    let (store, table) = half_dead_with_reserve(&env);
+    let image = disk.after_kill();
+    disk.without_power(|| drop((table, store)));
+    let mut beside = 0;
+    for call in (0..80).step_by(4) {
+        let image = image.after_kill();
+        let env = env_of(9, &image);
+        let quiet = Options::new().background(false).huge_pages(false);
+        let store = quiet.open_in(env.clone(), ROOT).unwrap();
+        let table = store.open_cask("c").unwrap();
+        leave_free(&env, 0);
+        let (sender, deleted) = mpsc::channel();
+        image.pause_at(image.calls() + call, move || {
+            let (done, is_done) = mpsc::channel();
+            #[expect(clippy::disallowed_methods, reason = "a test may start threads")]
+            std::thread::spawn(move || {
+                let _ = sender.send(table.delete(1_u64.to_le_bytes()));
+                let _ = done.send(());
+            });
+            // It may wait for what this thread holds.
+            let _ = is_done.recv_timeout(Duration::from_millis(20));
+        });
+        store.poll().unwrap();
+        if !image.unpause() {
+            beside += 1;
+            assert!(deleted.recv().unwrap().unwrap(), "{call}");
+        }
+    }
+    assert!(beside > 5, "{beside} deletes beside a merge");
+}
+
+#[test]
+fn a_merge_that_cannot_be_committed_is_refused_for_want_of_room() {
+    let mut refused = 0;
+    // Until the manifest is full, and has to be replaced.
+    for commits in (30..70).step_by(4) {
+        let (env, disk) = world();
+        let (store, table) = half_dead_with_reserve(&env);
+        (0..commits).for_each(|_| store.checkpoint().unwrap());
+        leave_free(&env, 0);
+        env.disk.remove(&shard().join("manifest-spare.tmp")).unwrap();
+        let allocation = OpFilter::Kind(OpKind::Allocate);
+        disk.inject(Fault::forever(allocation, 0, FaultError::Enospc).on_path("manifest-"));
+        if let Err(error) = store.merge() {
+            assert!(matches!(error, Error::DiskFull { .. }), "{commits}: {error}");
+            refused += 1;
+        }
+        disk.clear_faults();
+        assert!(store.merge().unwrap() || refused == 0, "{commits}");
+        for key in 0..9 * 18_u64 {
+            let expected = (!key.is_multiple_of(2)).then(|| value(key));
+            assert_eq!(table.get(key.to_le_bytes()).unwrap(), expected, "{key}");
+        }
+    }
+    assert!(refused > 1, "{refused} merges were refused");
 }

@@ -381,6 +381,8 @@ impl Shard {
         error: &Error,
     ) -> bool {
         let path = match error {
+            // Want of descriptors passes.
+            error if error.is_out_of_resources() => return false,
             Error::Corrupt { path, .. } | Error::NewerFormat { path, .. } => path,
             Error::Io(error) => &error.path,
             _ => return false,

@@ -104,10 +104,11 @@ impl Shard {
         }
     }
 
-    /// Gives up some of the space that is held for merges, for what the store cannot go on without. False when there is none.
-    pub(crate) fn lend_reserve(&self, bytes: u64) -> bool {
-        // Whoever holds the lock may be merging into it.
-        let Some(_upkeep) = self.upkeep.try_lock() else { return false };
+    /// Gives up some of the space that is held for merges, for what the store cannot go on without. False when there is none, or somebody
+    /// may be merging into it and this `waits` for nobody.
+    pub(crate) fn lend_reserve(&self, bytes: u64, waits: bool) -> bool {
+        let upkeep = if waits { Some(self.upkeep.lock()) } else { self.upkeep.try_lock() };
+        let Some(_upkeep) = upkeep else { return false };
         lend(&*self.env.disk, &self.reserve_path(), bytes).unwrap_or(false)
     }
 
@@ -182,7 +183,8 @@ impl Shard {
             if chosen.is_empty() {
                 continue;
             }
-            let to = if room > 0 { Room::Reserve } else { Room::None };
+            // An attempt that could not be committed has given up what was held.
+            let to = if self.reserve_bytes() > 0 { Room::Reserve } else { Room::None };
             match self.merge_files(&manifest, &chosen, to) {
                 // Others may give back as much without it.
                 Err(error) if self.leave_out(&manifest.data, &chosen, &error) => {

@@ -39,8 +39,9 @@ impl StoreInner {
         if let Err(error) = write() {
             // On a full disk the few blocks come from what is held for merges.
             let bytes = history.encode_file(self.id, shards).len() as u64;
-            let lent = error.is_out_of_resources()
-                && self.shards.iter().any(|shard| shard.lend_reserve(bytes));
+            // Who merges into that gives it back when the merge ends.
+            let lend = |waits| self.shards.iter().any(|shard| shard.lend_reserve(bytes, waits));
+            let lent = error.is_out_of_resources() && (lend(false) || lend(true));
             if !lent {
                 return Err(error);
             }
