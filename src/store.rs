@@ -373,6 +373,10 @@ impl StoreInner {
         if self.closed.swap(true, Ordering::AcqRel) {
             return if *closed_well { Ok(()) } else { Err(Error::Closed) };
         }
+        // They may wait for a merge.
+        for shard in &self.shards {
+            shard.stopping.store(true, Ordering::Relaxed);
+        }
         // Changes of the catalogue and the beginning of an epoch that are under way come to their end first; writers that
         // looked at `closed` before it was set find it again under the shard lock.
         let _catalogue = self.catalogue.lock();
@@ -381,9 +385,6 @@ impl StoreInner {
             for shard in &self.shards {
                 shard.lock().state().closed = true;
             }
-        }
-        for shard in &self.shards {
-            shard.stopping.store(true, Ordering::Relaxed);
         }
         for worker in self.workers.lock().iter_mut() {
             worker.stop();

@@ -4,7 +4,9 @@
 mod common;
 
 use common::ROOT;
-use slotcask::{CaskOptions, CaskTable, Durability, Error, Options, Store, TableOptions};
+use slotcask::{
+    CaskOptions, CaskTable, Durability, Error, Options, Store, TableOptions, WriteOptions,
+};
 use slotcask_format::file_name::{MERGE_RESERVE, ShardFile, shard_dir};
 use slotcask_io::sim::{Fault, FaultError, OpFilter, OpKind, SimClock, env_of};
 use slotcask_io::{Env, OpenMode, SimDisk, SimOptions, sim_env};
@@ -303,4 +305,34 @@ fn a_store_with_an_ordered_table_is_refused_beside_it() {
         let opened = common::reopen(&disk, 1);
         assert_eq!(opened.is_err_and(|error| error.is_corruption()), ordered);
     }
+}
+
+/// Values in it have vanished: none of them can be read to be taken out.
+#[test]
+fn what_vanished_in_it_does_not_keep_the_others_from_being_merged() {
+    let (mut env, disk) = sim_env(65, SimOptions::default());
+    let clock = Arc::new(SimClock::new());
+    env.clock = clock.clone();
+    let store = options().open_in(env, ROOT).unwrap();
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    let soon = WriteOptions::new().ttl(Duration::from_secs(30));
+    for key in 10_000..10_900_u64 {
+        table.put_with(key.to_le_bytes(), [1; 1000], &soon).unwrap();
+    }
+    store.rotate().unwrap();
+    for file in 1..FILES {
+        (0..KEYS_EACH).for_each(|key| put(&table, file * KEYS_EACH + key));
+        store.rotate().unwrap();
+    }
+    store.checkpoint().unwrap();
+    for key in (KEYS_EACH..FILES * KEYS_EACH).filter(|key| is_even(*key)) {
+        assert!(table.delete(key.to_le_bytes()).unwrap());
+    }
+    store.sync().unwrap();
+    clock.advance(Duration::from_secs(60));
+    let path = ShardFile::Segment(1).name();
+    disk.inject(Fault::forever(OpFilter::Kind(OpKind::Read), 0, FaultError::Eio).on_path(path));
+    let errors = a_minute(&store, &clock);
+    assert!(!errors.is_empty());
+    assert!(store.stats().unwrap().shards[0].merges > 0, "{} rounds failed", errors.len());
 }

@@ -3,9 +3,10 @@
 mod common;
 
 use common::{ROOT, b, files_named, reopen, table, tiny, world};
-use slotcask::{CaskOptions, CaskTable, Durability, Store};
+use slotcask::{CaskOptions, CaskTable, Durability, Error, Store};
 use slotcask_format::BLOCK_SIZE;
 use slotcask_io::SimDisk;
+use slotcask_io::sim::{Fault, FaultError, OpFilter, OpKind};
 
 /// Nothing is flushed that is not asked for, so that segments are filled by what is written.
 fn store(seed: u64) -> (Store, SimDisk) {
@@ -81,4 +82,15 @@ fn fixed_tables_grow_in_the_middle_of_a_merge() {
     assert_eq!(allocated(), before);
     assert!(store.merge().unwrap());
     assert!(allocated() > before);
+}
+
+#[test]
+fn a_merge_answers_with_the_checkpoint_that_failed_in_its_middle() {
+    let (store, disk) = store(62);
+    let fixed = table(&store, "f");
+    let _cask = wasteful(&store);
+    fixed.put(b(0), b(0)).unwrap();
+    disk.inject(Fault::forever(OpFilter::Kind(OpKind::Write), 0, FaultError::Eio).on_path("slots"));
+    let error = store.merge().unwrap_err();
+    assert!(matches!(error, Error::Poisoned { .. }), "{error}");
 }

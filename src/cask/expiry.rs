@@ -12,17 +12,18 @@ use slotcask_log::{Append, Urgency};
 const AGAIN_MS: u64 = 60_000;
 
 impl Shard {
-    /// Takes keys out whose deadline has passed, each by a logged record. The upkeep lock is held.
-    pub(crate) fn expire_casks(&self, now: u64) -> Result<Taken> {
+    /// Takes keys out whose deadline has passed, each by a logged record; with the first failure, which keeps none of the others in. The
+    /// upkeep lock is held.
+    pub(crate) fn expire_casks(&self, now: u64) -> (Taken, Result<()>) {
         let mut due = {
             let mut guard = self.lock();
             let state = guard.state();
             if !state.epoch_open || state.closed {
-                return Ok(Taken::All(0));
+                return (Taken::All(0), Ok(()));
             }
             state.expiry.take_due(now, EXPIRE_AT_ONCE)
         };
-        let mut taken = 0;
+        let (mut taken, mut first) = (0, Ok(()));
         while let Some(at) = due.pop() {
             let expired = match self.shelf.read_uncached(Some(&self.log), at) {
                 Ok(Some((record, _)))
@@ -39,21 +40,17 @@ impl Shard {
                 continue;
             };
             let mut guard = self.lock();
-            let again = match &obstacle {
-                Obstacle::Error(_) => now + AGAIN_MS,
-                // No room now: reads hide it all the same, and the next round or a merge takes it out.
-                _ => DUE,
-            };
-            guard.state().expiry.add(again, at);
-            for at in due {
-                guard.state().expiry.add(DUE, at);
+            let listed = &mut guard.state().expiry;
+            if let Obstacle::Error(error) = obstacle {
+                listed.add(now + AGAIN_MS, at);
+                first = first.and(Err(error));
+                continue;
             }
-            return match obstacle {
-                Obstacle::Error(error) => Err(error),
-                _ => Ok(Taken::Refused(taken)),
-            };
+            // No room now: reads hide it all the same, and the next round or a merge takes it out.
+            due.into_iter().chain([at]).for_each(|at| listed.add(DUE, at));
+            return (Taken::Refused(taken), first);
         }
-        Ok(Taken::All(taken))
+        (Taken::All(taken), first)
     }
 
     fn expire(&self, at: Location, record: &CachedRecord) -> std::result::Result<(), Obstacle> {

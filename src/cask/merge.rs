@@ -61,12 +61,40 @@ struct ShardView<'a> {
     served: Cell<Duration>,
     /// Of a merge that may checkpoint in its middle.
     upkeep: RefCell<Option<&'a mut Upkeep>>,
+    /// It takes none before.
+    checkpoint_from: Cell<Duration>,
 }
 
 impl Leaving {
     /// Bytes of files that were read or listed for it.
     pub(crate) fn bytes(&self) -> u64 {
         self.data.iter().map(|file| file.end).sum::<u64>() + self.merged.bytes_read
+    }
+}
+
+impl ShardView<'_> {
+    /// Takes a checkpoint that is due, and makes room in fixed tables. The merge goes on for as long as the last one took before there is
+    /// another: where writers are faster than checkpoints, one is due all the time, and space would not come back.
+    fn checkpoint(&self, now: Duration) {
+        let mut borrowed = self.upkeep.borrow_mut();
+        let Some(upkeep) = borrowed.as_deref_mut() else { return };
+        if self.shard.log.is_refused() || self.is_over() {
+            return;
+        }
+        let may = now >= self.checkpoint_from.get();
+        match self.shard.serve_tables(upkeep, may) {
+            Ok(false) => {}
+            Ok(true) => {
+                let end = self.shard.env.clock.monotonic();
+                self.checkpoint_from.set(end + end.saturating_sub(now));
+            }
+            // It is the next round's.
+            Err(_) => *borrowed = None,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.shard.stopping.load(Ordering::Relaxed) || self.shard.log.poison_cause().is_some()
     }
 }
 
@@ -108,12 +136,8 @@ impl View for ShardView<'_> {
         if interval_passed {
             self.served.set(now);
         }
-        let mut upkeep = self.upkeep.borrow_mut();
-        if !self.shard.serve(upkeep.as_deref_mut(), interval_passed) {
-            // Once is enough.
-            *upkeep = None;
-        }
-        drop(upkeep);
+        self.shard.serve(interval_passed);
+        self.checkpoint(now);
         if let Some(rate) = self.shard.options.merge_rate
             && self.shard.options.background
         {
@@ -123,7 +147,7 @@ impl View for ShardView<'_> {
                 std::thread::sleep(early.min(Duration::from_millis(100)));
             }
         }
-        !self.shard.stopping.load(Ordering::Relaxed) && self.shard.log.poison_cause().is_none()
+        !self.is_over()
     }
 }
 
@@ -149,6 +173,7 @@ impl Shard {
             done: Cell::new(0),
             served: Cell::new(started),
             upkeep: RefCell::new(upkeep),
+            checkpoint_from: Cell::new(Duration::ZERO),
         }
     }
 
@@ -480,7 +505,10 @@ impl Shard {
         };
         let merged = match self.run_merge(&inputs_open, &others, limits, upkeep) {
             Ok(merged) => merged,
-            Err(Error::Closed) => return Ok(None),
+            Err(Error::Closed) => {
+                let poisoned = self.log.poison_cause().map(|cause| self.poisoned(&cause));
+                return poisoned.map_or(Ok(None), Err);
+            }
             Err(error) => return Err(error),
         };
         drop(inputs_open);

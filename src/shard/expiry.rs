@@ -37,10 +37,10 @@ impl Taken {
 
 impl Shard {
     /// Takes keys out whose deadline has passed, each by a logged record: work in proportion to what was due. The upkeep lock is
-    /// held. Returns whether there was anything to do.
+    /// held. Returns whether there was anything to do; a failure is answered with when the others are done.
     pub(crate) fn expire_due(&self, upkeep: &mut Upkeep) -> Result<bool> {
         let now = self.timer.now_ms(&self.env);
-        let casks = self.expire_casks(now)?;
+        let (casks, first) = self.expire_casks(now);
         let slots = self.expire_slots(now)?;
         let is_refused = matches!((casks, slots), (Taken::Refused(_), _) | (_, Taken::Refused(_)));
         if is_refused && self.checkpoint_would_free(upkeep) {
@@ -57,7 +57,7 @@ impl Shard {
         }
         self.forget_stale_slots();
         self.forget_stale_records(now);
-        Ok(casks + slots > 0)
+        first.map(|()| casks + slots > 0)
     }
 
     fn expire_slots(&self, now: u64) -> Result<Taken> {

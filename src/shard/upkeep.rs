@@ -167,7 +167,10 @@ impl Shard {
         upkeep: &mut Upkeep,
         between: &mut dyn FnMut(),
     ) -> Result<()> {
-        if self.log.is_at_limit() { self.checkpoint(upkeep, between) } else { Ok(()) }
+        if self.log.is_at_limit() {
+            self.checkpoint_or_wait(upkeep, between)?;
+        }
+        Ok(())
     }
 
     /// True when something was appended since the last checkpoint.
@@ -271,12 +274,12 @@ impl Shard {
         let mut between = || self.between();
         if upkeep.trim_due {
             match self.trim_log_held(&mut upkeep, &mut between) {
-                Ok(()) => upkeep.trim_due = false,
-                // The next round tries again.
-                Err(error) if error.is_out_of_resources() => {}
-                Err(error) => return Err(error),
+                // A later round tries again.
+                Err(error) if !error.is_out_of_resources() => return Err(error),
+                _ => {}
             }
-            done = true;
+            upkeep.trim_due = upkeep.checkpoint_failed.is_some();
+            done |= !upkeep.trim_due;
         }
         if self.flush_is_due(idle) {
             self.flush()?;
@@ -289,8 +292,9 @@ impl Shard {
         if self.checkpoint_is_due(&upkeep) {
             done |= self.checkpoint_or_wait(&mut upkeep, &mut between)?;
         }
+        let mut expired = Ok(false);
         if self.expire_more.swap(false, Ordering::Relaxed) || idle {
-            done |= self.expire_due(&mut upkeep)?;
+            expired = self.expire_due(&mut upkeep);
         }
         if idle {
             let mut guard = self.lock();
@@ -300,7 +304,7 @@ impl Shard {
         drop(upkeep);
         match self.log.poison_cause() {
             Some(cause) => Err(self.poisoned(&cause)),
-            None => Ok(done),
+            None => expired.map(|some| done | some),
         }
     }
 
@@ -317,7 +321,6 @@ impl Shard {
         }
         upkeep.checkpoint_failed = Some((now, wait));
         self.checkpoint(upkeep, between)?;
-        upkeep.checkpoint_failed = None;
         // Segments came free.
         let _ = self.prepare();
         Ok(true)
@@ -371,12 +374,10 @@ impl Shard {
 
     /// In the middle of a merge, which holds the upkeep lock: segments for who waits for one, and a flush if somebody asked for it or
     /// buffered writes have waited long enough. Not of every flush that is full: who fills the queue flushes it, and both at
-    /// once were measured to take twice the time in some runs. With the upkeep's state, room in fixed tables and a checkpoint when they are due, so that
-    /// writers need not wait for the end of a long merge; false when that failed, and is the next round's.
-    pub(crate) fn serve(&self, upkeep: Option<&mut Upkeep>, interval_passed: bool) -> bool {
+    /// once were measured to take twice the time in some runs.
+    pub(crate) fn serve(&self, interval_passed: bool) {
         // What is done here may need the room.
-        let roomy = !self.log.is_refused();
-        if roomy {
+        if !self.log.is_refused() {
             let _ = self.prepare();
         }
         let asked = self.flush_asked.swap(false, Ordering::Relaxed);
@@ -384,12 +385,19 @@ impl Shard {
             // A failure poisons the shard, which ends the merge.
             let _ = self.flush();
         }
-        let Some(upkeep) = upkeep.filter(|_| roomy) else { return true };
-        if self.grow_held().is_err() {
-            return false;
+    }
+
+    /// In the middle of a long merge too: room in fixed tables, and a checkpoint if it is due and `may` be, so that writers need not wait for the
+    /// end. Returns whether there was a checkpoint.
+    pub(crate) fn serve_tables(&self, upkeep: &mut Upkeep, may: bool) -> Result<bool> {
+        match self.grow_held() {
+            Err(error) if !error.is_out_of_resources() => return Err(error),
+            _ => {}
         }
-        !self.checkpoint_is_due(upkeep)
-            || self.checkpoint_or_wait(upkeep, &mut || self.between()).is_ok()
+        if !may || !self.checkpoint_is_due(upkeep) {
+            return Ok(false);
+        }
+        self.checkpoint_or_wait(upkeep, &mut || self.between())
     }
 
     fn flush_is_due(&self, idle: bool) -> bool {
