@@ -66,13 +66,28 @@ pub fn disk_of(data: &[u8]) -> SimDisk {
         let name = name(number, &bytes);
         match name {
             ShardFile::Manifest(_) => bytes.resize(bytes.len().max(MANIFEST_SIZE), 0),
-            ShardFile::Segment(_) => bytes.resize(SEGMENT_SIZE as usize, 0),
+            ShardFile::Segment(generation) => {
+                bytes.resize(SEGMENT_SIZE as usize, 0);
+                forget_later(generation, &mut bytes);
+            }
             // A spare holds zeros, or what an older segment held; never what one that is to come will hold.
             _ => bytes = vec![0; SEGMENT_SIZE as usize],
         }
         disk.put_file(&ident().dir.join(name.name()), &bytes);
     }
     disk
+}
+
+/// A segment holds what older ones have left there, but no flush of one that is to come: it has its generation before its first flush.
+fn forget_later(generation: u64, bytes: &mut [u8]) {
+    for block in bytes.chunks_exact_mut(BLOCK_SIZE).skip(1) {
+        if let Ok((header, _)) = FlushHeader::read_from_prefix(block)
+            && header.magic.get() == FLUSH_MAGIC
+            && header.generation.get() > generation
+        {
+            block.fill(0);
+        }
+    }
 }
 
 /// Opens the log; None when it is refused.
