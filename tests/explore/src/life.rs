@@ -122,6 +122,14 @@ impl Life {
         written.map(drop).inspect_err(|_| model.refuse())
     }
 
+    fn cask_fill(&mut self, model: &mut Model) -> Result<()> {
+        (0..5).try_for_each(|at| {
+            // Numbers whose values are large.
+            self.next = self.next.next_multiple_of(5) + 4;
+            self.cask_put(model, 100 + at)
+        })
+    }
+
     fn cask_delete(&mut self, model: &mut Model, key: u64) -> Result<()> {
         let table = self.store()?.open_cask("c")?;
         model.accept(|state| {
@@ -285,11 +293,8 @@ impl Life {
             Op::CaskPut => self.cask_put(model, fresh),
             Op::CaskOverwrite => self.cask_put(model, 1),
             Op::CaskDelete => self.cask_delete(model, 2),
-            Op::CaskFill => (0..5).try_for_each(|at| {
-                // Numbers whose values are large.
-                self.next = self.next.next_multiple_of(5) + 4;
-                self.cask_put(model, 100 + at)
-            }),
+            Op::CaskFill => self.cask_fill(model),
+            Op::CaskFlood => (0..8).try_for_each(|_| self.cask_fill(model)),
             Op::CaskBatch => self.cask_batch(model, fresh),
             Op::CaskExpire => self.expire(model, "c"),
             Op::Expire => self.expire(model, "a"),

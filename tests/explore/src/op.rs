@@ -43,6 +43,8 @@ pub enum Op {
     CaskDelete,
     /// Large values in table `c`, enough to fill a third of a segment.
     CaskFill,
+    /// So many of them that a checkpoint is due, and the log not yet at its limit. In directed strings alone.
+    CaskFlood,
     /// An atomic batch over tables `a` and `c`, durable when acknowledged.
     CaskBatch,
     /// A key of table `c` whose deadline passes, is set, or is cleared.

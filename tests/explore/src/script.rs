@@ -21,7 +21,7 @@ pub const EXHAUSTIVE: u64 = 1 + 11 + 121 + 1331;
 /// data file while an older one knows its key.
 pub const DIRECTED: [&[Op]; 20] = {
     use Op::{
-        CaskClear, CaskDelete, CaskDrop, CaskExpire, CaskFill, CaskOverwrite, CaskPut,
+        CaskClear, CaskDelete, CaskDrop, CaskExpire, CaskFill, CaskFlood, CaskOverwrite, CaskPut,
         CaskRangeDelete, Checkpoint, Grow, Kill, Merge, Poll, Put, RangeDelete, Rotate, Seal, Sync,
     };
     [
@@ -45,61 +45,10 @@ pub const DIRECTED: [&[Op]; 20] = {
         &[CaskExpire, CaskExpire, CaskExpire, Sync, Kill],
         &[CaskExpire, Sync, Kill],
         // A checkpoint is due in the middle of the merge, and takes deletes out of the log that files of the merge need.
-        &[
-            CaskPut,
-            Seal,
-            CaskOverwrite,
-            Seal,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            Merge,
-            Kill,
-        ],
-        &[
-            CaskPut,
-            Seal,
-            CaskPut,
-            CaskOverwrite,
-            Seal,
-            CaskDelete,
-            Rotate,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            Merge,
-            Kill,
-        ],
-        &[
-            CaskPut,
-            Seal,
-            CaskOverwrite,
-            Seal,
-            CaskRangeDelete,
-            Rotate,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            CaskFill,
-            Merge,
-            Kill,
-        ],
-        &[
-            Grow, CaskPut, Seal, CaskExpire, Seal, Put, CaskFill, CaskFill, CaskFill, CaskFill,
-            CaskFill, CaskFill, CaskFill, CaskFill, Merge, Seal, Merge,
-        ],
+        &[CaskPut, Seal, CaskOverwrite, Seal, CaskFlood, Merge, Kill],
+        &[CaskPut, Seal, CaskPut, CaskOverwrite, Seal, CaskDelete, CaskFlood, Merge, Kill],
+        &[CaskPut, Seal, CaskOverwrite, Seal, CaskRangeDelete, CaskFlood, Merge, Kill],
+        &[Grow, CaskPut, Seal, CaskExpire, Seal, Put, CaskFlood, Merge, Seal, Merge],
     ]
 };
 
