@@ -13,13 +13,18 @@ use slotcask_format::segment::{SEGMENT_DATA_OFFSET, SegmentHeader};
 use slotcask_format::{BLOCK_SIZE, Reason, round_up};
 use slotcask_io::{AlignedBuf, File, IoErrorKind};
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use zerocopy::FromBytes;
 
 /// Reads of more bytes than this are compared with the size of the file first.
 const SIZE_PLAUSIBLE: usize = 1 << 20;
-/// Bytes read at once.
-const READ_AHEAD: usize = 1 << 20;
+/// Bytes of a file that are held in memory while it is read for nothing else than to be read: a log segment of usual size.
+const WINDOW: usize = 16 << 20;
+/// The same beside writers.
+pub(crate) const WINDOW_SMALL: usize = 1 << 20;
+/// Bytes that are read at once; those behind them are read while they are worked on.
+const PIECE: usize = 512 << 10;
 /// Records that are prepared before the first of them is visited.
 const AHEAD: usize = 12;
 
@@ -34,12 +39,15 @@ pub struct Frames<'a> {
     pub end: u64,
     /// The file.
     pub file: &'a dyn File,
+    /// Bytes of it that are held in memory at once, unless a frame is larger.
+    pub window: usize,
 }
 
-/// What is read of a data file.
+/// What is read of a data file. It is held in memory to 16 MiB.
 #[must_use]
 pub fn frames_of<'a>(state: &DataFileState, file: &'a dyn File) -> Frames<'a> {
-    Frames { generation: state.generation, origin: state.origin, end: state.end, file }
+    let DataFileState { generation, origin, end, .. } = *state;
+    Frames { generation, origin, end, file, window: WINDOW }
 }
 
 /// What a walk saw.
@@ -65,31 +73,77 @@ pub(crate) fn path_of(ident: &CaskIdent, generation: u64, origin: DataOrigin) ->
     ident.dir.join(name_of(generation, origin).name())
 }
 
-/// A part of a file that was read.
-struct Window<'a> {
-    file: &'a dyn File,
-    buf: AlignedBuf,
-    start: u64,
-    len: usize,
-    end: u64,
+/// A walk through a file.
+struct Walk<'a> {
+    ident: &'a CaskIdent,
+    frames: Frames<'a>,
+    seed: Seed,
+    /// Up to where it has come.
+    offset: u64,
+    frame_checksum: u64,
 }
 
-impl Window<'_> {
-    /// The `len` bytes at `offset`, which lie before the end; both whole blocks.
-    fn bytes(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
-        let inside = offset >= self.start && offset + len as u64 <= self.start + self.len as u64;
-        if !inside {
-            let ahead = READ_AHEAD.max(len).min((self.end - offset) as usize);
-            if self.buf.capacity() < ahead {
-                self.buf = AlignedBuf::with_capacity(ahead);
-            }
-            self.buf.set_len(ahead);
-            self.len = 0;
-            self.file.read_at(offset, &mut self.buf[..ahead])?;
-            (self.start, self.len) = (offset, ahead);
+/// What came of a look at the bytes that are there.
+enum Step {
+    /// A frame, or the header of the file, was all there.
+    Done,
+    /// So many bytes are needed from where the walk stands.
+    Wants(usize),
+}
+
+impl Walk<'_> {
+    /// Visits the records of the next frame, if it is all in `there`.
+    fn step<T>(
+        &mut self,
+        path: &Path,
+        there: &[u8],
+        prepare: &impl Fn(&Record<'_>) -> T,
+        visit: &mut impl FnMut(&Record<'_>, u64, &[u8], T) -> Result<()>,
+    ) -> Result<Step> {
+        let Frames { generation, end, .. } = self.frames;
+        let offset = self.offset;
+        let corrupt =
+            |offset, reason: &dyn ToString| CaskError::corrupt(path, offset, reason.to_string());
+        let Some(block) = there.get(..BLOCK_SIZE) else { return Ok(Step::Wants(BLOCK_SIZE)) };
+        if offset == 0 {
+            check_header(self.ident, generation, path, block)?;
+            self.offset = SEGMENT_DATA_OFFSET;
+            return Ok(Step::Done);
         }
-        let at = (offset - self.start) as usize;
-        Ok(&self.buf[at..at + len])
+        let Ok((header, _)) = FlushHeader::read_from_prefix(block) else {
+            return Err(corrupt(offset, &"a block is shorter than a header"));
+        };
+        if let Some(reason) = header.invalid(self.seed, generation, offset, end) {
+            return Err(corrupt(offset, &reason));
+        }
+        let Some(frame) = there.get(..header.size()) else {
+            return Ok(Step::Wants(header.size()));
+        };
+        let body = &frame[FlushHeader::SIZE..];
+        if !header.body_is_valid(self.seed, body) {
+            return Err(corrupt(offset, &Reason::Checksum { what: "flush" }));
+        }
+        let records = record_seed(self.ident.store, self.ident.shard);
+        let length = header.length.get() as usize;
+        let mut rest = &body[..length];
+        let mut prepared = VecDeque::with_capacity(AHEAD);
+        while !rest.is_empty() || !prepared.is_empty() {
+            if !rest.is_empty() {
+                let at = offset + (FlushHeader::SIZE + length - rest.len()) as u64;
+                let (found, size) =
+                    record::decode_vouched(records, rest).map_err(|reason| corrupt(at, &reason))?;
+                prepared.push_back((found, at, &rest[..size], prepare(&found)));
+                rest = &rest[size..];
+            }
+            if (prepared.len() == AHEAD || rest.is_empty())
+                && let Some((found, at, bytes, made)) = prepared.pop_front()
+            {
+                visit(&found, at, bytes, made)?;
+            }
+        }
+        self.frame_checksum = header.checksum.get();
+        self.offset += header.size() as u64;
+        Ok(Step::Done)
     }
 }
 
@@ -124,47 +178,43 @@ pub(crate) fn walk_ahead<T>(
     if end < SEGMENT_DATA_OFFSET || end > size || !end.is_multiple_of(BLOCK_SIZE as u64) {
         return Err(corrupt(size, &format!("{end} bytes are expected, the file has {size}")));
     }
-    let buf = AlignedBuf::with_capacity(READ_AHEAD);
-    let mut window = Window { file: frames.file, buf, start: 0, len: 0, end };
-    check_header(ident, frames.generation, &path, window.bytes(0, BLOCK_SIZE)?)?;
-    let seed = flush_seed(ident.store, ident.shard, frames.generation);
-    let records = record_seed(ident.store, ident.shard);
-    let mut offset = SEGMENT_DATA_OFFSET;
-    let mut walked = Walked { frame_checksum: 0, bytes: end };
-    while offset < end {
-        let block = window.bytes(offset, BLOCK_SIZE)?;
-        let Ok((header, _)) = FlushHeader::read_from_prefix(block) else {
-            return Err(corrupt(offset, &"a block is shorter than a header"));
-        };
-        if let Some(reason) = header.invalid(seed, frames.generation, offset, end) {
-            return Err(corrupt(offset, &reason));
+    let mut walk = Walk {
+        ident,
+        frames,
+        seed: flush_seed(ident.store, ident.shard, frames.generation),
+        offset: 0,
+        frame_checksum: 0,
+    };
+    let mut buf =
+        AlignedBuf::with_capacity(frames.window.min(usize::try_from(end).unwrap_or(usize::MAX)));
+    let mut wanted = frames.window;
+    while walk.offset < end {
+        let start = walk.offset;
+        let len = wanted.min(usize::try_from(end - start).unwrap_or(usize::MAX));
+        if buf.capacity() < len {
+            buf = AlignedBuf::with_capacity(len);
         }
-        let frame = window.bytes(offset, header.size())?;
-        let body = &frame[FlushHeader::SIZE..];
-        if !header.body_is_valid(seed, body) {
-            return Err(corrupt(offset, &Reason::Checksum { what: "flush" }));
-        }
-        let length = header.length.get() as usize;
-        let mut rest = &body[..length];
-        let mut prepared = VecDeque::with_capacity(AHEAD);
-        while !rest.is_empty() || !prepared.is_empty() {
-            if !rest.is_empty() {
-                let at = offset + (FlushHeader::SIZE + length - rest.len()) as u64;
-                let (found, size) =
-                    record::decode_vouched(records, rest).map_err(|reason| corrupt(at, &reason))?;
-                prepared.push_back((found, at, &rest[..size], prepare(&found)));
-                rest = &rest[size..];
+        buf.set_len(len);
+        let mut result = Ok(());
+        frames.file.read_in_pieces(start, &mut buf[..len], PIECE, &mut |there| {
+            loop {
+                let rest = &there[(walk.offset - start) as usize..];
+                match walk.step(&path, rest, &prepare, &mut visit) {
+                    Ok(Step::Done) => {}
+                    Ok(Step::Wants(size)) => {
+                        wanted = frames.window.max(size);
+                        return ControlFlow::Continue(());
+                    }
+                    Err(error) => {
+                        result = Err(error);
+                        return ControlFlow::Break(());
+                    }
+                }
             }
-            if (prepared.len() == AHEAD || rest.is_empty())
-                && let Some((found, at, bytes, made)) = prepared.pop_front()
-            {
-                visit(&found, at, bytes, made)?;
-            }
-        }
-        walked.frame_checksum = header.checksum.get();
-        offset += header.size() as u64;
+        })?;
+        result?;
     }
-    Ok(walked)
+    Ok(Walked { frame_checksum: walk.frame_checksum, bytes: end })
 }
 
 fn check_header(ident: &CaskIdent, generation: u64, path: &Path, block: &[u8]) -> Result<()> {

@@ -3,18 +3,14 @@
 use crate::CaskIdent;
 use crate::data::{Frames, name_of, path_of, walk};
 use crate::error::{CaskError, Result};
-use crate::hash::{KeyHash, STRIPE_BITS};
-use crate::location::Location;
-use crate::sorting::Sorting;
+use crate::listing::Listing;
 use slotcask_format::file_name::{ShardFile, TEMPORARY};
 use slotcask_format::hint::{
     HintEntry, HintIdent, HintTables, decode_hint, encode_hint_in, hint_size,
 };
-use slotcask_format::manifest::{DataFileState, DataOrigin};
-use slotcask_format::mutants;
-use slotcask_format::record::{Record, RecordKind, deadline_of};
+use slotcask_format::manifest::DataFileState;
+use slotcask_format::record::Record;
 use slotcask_io::{AlignedBuf, Env, File, IoErrorKind, OpenMode};
-use std::collections::BTreeMap;
 
 /// What the hint of a data file has to say of itself.
 #[must_use]
@@ -149,97 +145,5 @@ pub fn open_data(
             "the manifest lists this data file and it is not there: put it back, or restore the store",
         )),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Gathers what a hint and a manifest say about a data file.
-#[derive(Debug)]
-pub(crate) struct Listing {
-    state: DataFileState,
-    tables: BTreeMap<u32, Vec<HintEntry>>,
-}
-
-impl Listing {
-    pub(crate) fn new(generation: u64, origin: DataOrigin) -> Self {
-        let state = DataFileState {
-            generation,
-            origin,
-            end: 0,
-            frame_checksum: 0,
-            records: 0,
-            sequence_min: u64::MAX,
-            sequence_max: 0,
-            epoch_min: u32::MAX,
-            epoch_max: 0,
-        };
-        Self { state, tables: BTreeMap::new() }
-    }
-
-    pub(crate) fn add(
-        &mut self,
-        record: &Record<'_>,
-        offset: u64,
-        size: usize,
-        hash_seed: u64,
-    ) -> Result<()> {
-        let generation = self.state.generation;
-        let at = Location::new(generation, offset, size).ok_or(CaskError::Place {
-            generation,
-            offset,
-            size,
-        })?;
-        let corrupt = |reason| CaskError::corrupt(std::path::Path::new(""), offset, reason);
-        let one = [KeyHash::of(hash_seed, record.key)];
-        let many: Vec<KeyHash>;
-        let hashes = match record.kind {
-            RecordKind::RangeDelete if mutants::active("hint_omits_range_deletes") => {
-                return Ok(());
-            }
-            RecordKind::Put | RecordKind::Delete | RecordKind::Expire => &one[..],
-            RecordKind::RangeDelete => match KeyHash::removed_by(record).map_err(corrupt)? {
-                Some(removed) => {
-                    many = removed.collect();
-                    &many
-                }
-                None => return Ok(()),
-            },
-            _ => return Ok(()),
-        };
-        let deadline = deadline_of(record.extension).map_err(corrupt)?;
-        let state = &mut self.state;
-        state.records += 1;
-        state.sequence_min = state.sequence_min.min(record.sequence);
-        state.sequence_max = state.sequence_max.max(record.sequence);
-        state.epoch_min = state.epoch_min.min(record.epoch);
-        state.epoch_max = state.epoch_max.max(record.epoch);
-        self.tables.entry(record.table).or_default().extend(hashes.iter().map(|hash| HintEntry {
-            stored: hash.stored.into(),
-            sequence: record.sequence.into(),
-            deadline_ms: deadline.unwrap_or(HintEntry::NO_DEADLINE).into(),
-            offset_8: ((offset / 8) as u32).into(),
-            stripe: hash.stripe.into(),
-            kind: record.kind as u8,
-            size_code: at.code(),
-        }));
-        Ok(())
-    }
-
-    pub(crate) fn finish(mut self, end: u64, frame_checksum: u64) -> (DataFileState, HintTables) {
-        self.state.end = end;
-        self.state.frame_checksum = frame_checksum;
-        if self.state.records == 0 {
-            self.state.sequence_min = 0;
-            self.state.epoch_min = 0;
-        }
-        let mut sorting = Sorting::default();
-        let bits = |entry: &HintEntry| {
-            u64::from(entry.stripe.get()) << (u64::BITS - STRIPE_BITS)
-                | entry.stored.get() >> STRIPE_BITS
-        };
-        let sorted = self.tables.into_iter().map(|(table, mut entries)| {
-            sorting.sort(&mut entries, bits, HintEntry::rank);
-            (table, entries)
-        });
-        (self.state, sorted.collect())
     }
 }

@@ -14,6 +14,7 @@ mod error;
 mod hash;
 mod hints;
 mod keydir;
+mod listing;
 mod load;
 mod location;
 mod merge;
@@ -31,6 +32,7 @@ pub use hints::{
     hint_of, open_data, read_hint, rebuild_hint, remove_data, remove_hint, write_hint,
 };
 pub use keydir::Keydir;
+pub use listing::{Listed, Listing};
 pub use load::{FileFigures, Loaded, TableToLoad, load};
 pub use location::{GENERATION_MAX, Location};
 pub use merge::{Input, Limits, Merged, Move, Vanished, View, merge};

@@ -8,7 +8,7 @@
 //!  - a range delete is as many deletes, one for each key that it removed; it is copied with those that are still needed.
 
 use crate::CaskIdent;
-use crate::data::{Frames, frames_of, walk_ahead};
+use crate::data::{Frames, WINDOW_SMALL, frames_of, walk_ahead};
 use crate::error::{CaskError, Result};
 use crate::hash::KeyHash;
 use crate::hints::{open_data, read_hint, rebuild_hint, remove_data};
@@ -137,7 +137,7 @@ impl Input {
     #[must_use]
     pub fn frames(&self) -> Frames<'_> {
         let Self { generation, origin, end, .. } = *self;
-        Frames { generation, origin, end, file: &*self.file }
+        Frames { generation, origin, end, file: &*self.file, window: WINDOW_SMALL }
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::CaskIdent;
 use crate::error::CaskError;
 use crate::error::Result;
-use crate::hints::{Listing, open_data, write_hint};
+use crate::hints::{open_data, write_hint};
+use crate::listing::Listing;
 use crate::location::Location;
 use slotcask_format::file_name::{MERGE_RESERVE, ShardFile, TEMPORARY};
 use slotcask_format::flush::{FLUSH_MAGIC, FLUSH_MERGED, FlushHeader, flush_seed};

@@ -80,6 +80,14 @@ pub const CASK: &[(&str, &str)] = &[
     ("cask_redo_forgets_deletes", "redo passes over deletes of cask tables"),
     ("cask_redo_forgets_range_deletes", "redo passes over range deletes of cask tables"),
     ("hint_omits_range_deletes", "a hint lists no range deletes"),
+    (
+        "listing_omits_deletes",
+        "deletes are not noted for the hint of the segment that they are written to",
+    ),
+    (
+        "believe_part_of_listing",
+        "what was noted of a segment is taken for all that it holds where records were written again by the opening",
+    ),
     ("merge_drops_range_deletes", "a merge drops range deletes that older files still need"),
     ("merge_shortens_range_deletes", "a merge keeps a range delete for one of its keys only"),
     ("order_not_loaded", "an opening does not sort the keys that stand in data files"),

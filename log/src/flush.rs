@@ -25,8 +25,10 @@ impl<S> ShardLog<S> {
         }
         let started = self.env.clock.monotonic();
         match self.write_flush(&flight) {
-            Ok(()) => {
-                self.files.set_flushed(flight.generation, flight.offset + flight.size as u64);
+            Ok(checksum) => {
+                let end = flight.offset + flight.size as u64;
+                self.lasts.lock().insert(flight.generation, (end, checksum));
+                self.files.set_flushed(flight.generation, end);
                 if last > self.durable() {
                     self.commit.advance(last);
                 }
@@ -99,7 +101,8 @@ impl<S> ShardLog<S> {
         Some(flight)
     }
 
-    fn write_flush(&self, flight: &Flight) -> Result<(), IoError> {
+    /// Gives the checksum of the flush's header.
+    fn write_flush(&self, flight: &Flight) -> Result<u64, IoError> {
         let mut chain = self.chain.lock();
         chain.time_floor_ms = chain.time_floor_ms.max(self.now_ms());
         let seed = flush_seed(self.ident.store, self.ident.shard, flight.generation);
@@ -136,6 +139,6 @@ impl<S> ShardLog<S> {
         chain.previous = header.checksum.get();
         chain.flushes += 1;
         chain.bytes += flight.size as u64;
-        Ok(())
+        Ok(chain.previous)
     }
 }

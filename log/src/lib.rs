@@ -27,4 +27,4 @@ pub use files::Files;
 pub use guard::{Append, Guard, PACE_FROM_PERMILLE, Urgency};
 pub use manifest::ManifestScan;
 pub use segments::Preparation;
-pub use shard::{LogStatus, ShardLog};
+pub use shard::{LeavingSegment, LogStatus, ShardLog};

@@ -7,7 +7,7 @@
 use crate::config::LogIdent;
 use crate::error::{LogError, Result};
 use crate::manifest::Manifest;
-use crate::shard::{ShardLog, Writer};
+use crate::shard::{LeavingSegment, ShardLog, Writer};
 use slotcask_format::file_name::{MERGE_RESERVE, ShardFile};
 use slotcask_format::manifest::{CleanEnd, ManifestState};
 use slotcask_format::mutants;
@@ -356,6 +356,7 @@ impl<S> ShardLog<S> {
             let mut guard = self.lock();
             guard.locked.writer.placed.retain(|(generation, _)| *generation >= floor);
             guard.locked.writer.ends.retain(|generation, _| *generation >= floor);
+            self.lasts.lock().retain(|generation, _| *generation >= floor);
             self.note_fill(&guard.locked.writer);
         }
         if !mutants::active("recycle_too_early") {
@@ -366,13 +367,13 @@ impl<S> ShardLog<S> {
         Ok(())
     }
 
-    /// The segments that the next checkpoint will take out of the log when it is committed with `redo_sequence`, oldest first, with the
-    /// offset where their last flush ends. It takes out no others, whatever is written until then. All their flushes are on disk.
+    /// The segments that the next checkpoint will take out of the log when it is committed with `redo_sequence`, oldest first.
+    /// It takes out no others, whatever is written until then. All their flushes are on disk.
     ///
     /// # Errors
     /// [`LogError::Poisoned`].
-    pub fn leaving(&self, redo_sequence: u64) -> Result<Vec<(u64, u64)>> {
-        let leaving: Vec<(u64, u64)> = {
+    pub fn leaving(&self, redo_sequence: u64) -> Result<Vec<LeavingSegment>> {
+        let mut leaving: Vec<LeavingSegment> = {
             let mut maintenance = self.maintenance.lock();
             let guard = self.lock();
             let writer = &guard.locked.writer;
@@ -381,14 +382,22 @@ impl<S> ShardLog<S> {
             let before =
                 maintenance.state.segments.iter().filter(|generation| **generation < floor);
             before
-                .filter_map(|generation| Some((*generation, *writer.ends.get(generation)?)))
+                .filter_map(|generation| {
+                    let end = *writer.ends.get(generation)?;
+                    Some(LeavingSegment { generation: *generation, end, checksum: None })
+                })
                 .collect()
         };
         // Their records are durable. A flush without records, which nobody waits for, may still stand in the queue.
-        if let Some((generation, end)) = leaving.last()
+        if let Some(last) = leaving.last()
             && !mutants::active("leave_with_idle_flush")
         {
-            self.flush_through(*generation, *end)?;
+            self.flush_through(last.generation, last.end)?;
+        }
+        let lasts = self.lasts.lock();
+        for segment in &mut leaving {
+            let last = lasts.get(&segment.generation).filter(|(end, _)| *end == segment.end);
+            segment.checksum = last.map(|(_, checksum)| *checksum);
         }
         Ok(leaving)
     }

@@ -36,6 +36,8 @@ pub struct ShardLog<S> {
     pub(crate) locked: Mutex<Locked<S>>,
     pub(crate) commit: Commit,
     pub(crate) chain: Mutex<Chain>,
+    /// By segment, where the last flush that was written from here ends, and the checksum of its header.
+    pub(crate) lasts: Mutex<BTreeMap<u64, (u64, u64)>>,
     pub(crate) maintenance: Mutex<Maintenance>,
     /// Highest manifest record known to be durable: what flush headers carry.
     pub(crate) manifest_sequence: AtomicU64,
@@ -89,6 +91,17 @@ pub(crate) struct Chain {
     pub time_floor_ms: u64,
     pub flushes: u64,
     pub bytes: u64,
+}
+
+/// A segment that a checkpoint takes out of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeavingSegment {
+    /// Its generation.
+    pub generation: u64,
+    /// Offset where its last flush ends.
+    pub end: u64,
+    /// Checksum of the header of that flush; none when it was written before the opening.
+    pub checksum: Option<u64>,
 }
 
 /// Where a log stands.

@@ -112,7 +112,7 @@ fn a_checkpoint_takes_out_no_segment_that_it_was_not_told_of() {
 
     // The next one is told of it.
     let leaving: Vec<u64> =
-        log.leaving(redo).unwrap().iter().map(|(generation, _)| *generation).collect();
+        log.leaving(redo).unwrap().iter().map(|leaving| leaving.generation).collect();
     assert_eq!(leaving, [before]);
     log.commit_checkpoint(redo, |_| {}).unwrap();
     assert!(log.files().get(before).is_none());

@@ -4,7 +4,7 @@ use crate::cask::write::reserve;
 use crate::error::{Error, Result};
 use crate::shard::{DUE, EXPIRE_AT_ONCE, Shard, Taken};
 use crate::write::Obstacle;
-use slotcask_cask::{CachedRecord, KeyHash, Location};
+use slotcask_cask::{CachedRecord, KeyHash, Listed, Location};
 use slotcask_format::record::{RecordKind, SLOT_NONE, record_size};
 use slotcask_log::{Append, Urgency};
 
@@ -69,10 +69,11 @@ impl Shard {
             let reason = format!("segment {generation} is beyond what a keydir can point to");
             return Err(Obstacle::Error(Error::Limit { reason }));
         };
-        guard.append(Append {
-            table: record.table(),
+        let (table, kind, epoch) = (record.table(), RecordKind::Expire, guard.epoch());
+        let sequence = guard.append(Append {
+            table,
             slot: SLOT_NONE,
-            kind: RecordKind::Expire,
+            kind,
             flags: 0,
             extension: &[],
             key: record.key(),
@@ -81,8 +82,9 @@ impl Shard {
         keydir.remove(hash);
         keydir.note_removed(record.key());
         let state = guard.state();
-        state.usage.tombstone(tombstone);
         state.usage.dead(at);
+        let (hashes, deadline_ms, at) = (&[hash], None, tombstone);
+        state.usage.appended(&Listed { table, kind, sequence, epoch, hashes, deadline_ms, at });
         state.counters.expired += 1;
         Ok(())
     }

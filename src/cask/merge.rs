@@ -5,12 +5,14 @@ use crate::cask::usage::{FileUse, Usage};
 use crate::error::{Error, Result};
 use crate::shard::{Shard, Upkeep};
 use slotcask_cask::{
-    CacheKey, CaskIdent, FileFigures, Input, KeyHash, Keydir, Limits, Location, Merged, View,
+    CacheKey, CaskIdent, FileFigures, Input, KeyHash, Keydir, Limits, Listing, Location, Merged,
+    View,
 };
 use slotcask_format::history::History;
 use slotcask_format::manifest::{DataFileState, DataOrigin, ManifestState};
 use slotcask_format::mutants;
 use slotcask_format::record::Record;
+use slotcask_log::LeavingSegment;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -91,6 +93,17 @@ impl ShardView<'_> {
             // It is the next round's.
             Err(_) => *borrowed = None,
         }
+    }
+
+    /// As [`View::holds`], of all records that are listed; false where that is not known.
+    fn holds_all(&self, listing: &Listing) -> bool {
+        let state = listing.state();
+        let known = |table: u32| {
+            let known = self.keydirs.get(&table);
+            known.is_some_and(|(_, void_until)| state.sequence_min > *void_until)
+        };
+        listing.tables().all(known)
+            && self.history.holds(self.shard.number, state.epoch_max, state.sequence_max)
     }
 
     fn is_over(&self) -> bool {
@@ -188,9 +201,8 @@ impl Shard {
     pub(crate) fn leave_log(&self, redo: u64) -> Result<Leaving> {
         let mut leaving = Leaving::default();
         let mut inputs = Vec::new();
-        for (generation, end) in
-            self.log.leaving(redo).map_err(|error| Error::of_log(error, self.id()))?
-        {
+        for segment in self.log.leaving(redo).map_err(|error| Error::of_log(error, self.id()))? {
+            let LeavingSegment { generation, end, checksum } = segment;
             let Some(file) = self.log.files().get(generation) else { continue };
             let used = self.lock().state_ref().usage.of(generation);
             let drops = mutants::active("evacuation_drops_tombstones") && used.live_records == 0;
@@ -200,9 +212,9 @@ impl Shard {
             }
             let input = Input { generation, origin: DataOrigin::Sealed, end, file };
             if used.live_bytes * 1000 >= end * KEEP_PERMILLE {
-                leaving.data.push(self.seal(&input)?);
+                leaving.data.push(self.seal(&input, checksum)?);
             } else {
-                inputs.push(input);
+                inputs.push((input, checksum));
             }
         }
         if inputs.is_empty() {
@@ -214,6 +226,7 @@ impl Shard {
         };
         let others: Vec<DataFileState> =
             self.log.manifest_state().data.iter().chain(made).copied().collect();
+        let (inputs, checksums): (Vec<Input>, Vec<Option<u64>>) = inputs.into_iter().unzip();
         match self.run_merge(&inputs, &others, self.limits(), None) {
             Ok(merged) => {
                 leaving.gone.extend(inputs.iter().map(|input| input.generation));
@@ -222,8 +235,8 @@ impl Shard {
             }
             // No room for copies: the segments stay as they are, which needs none.
             Err(error) if error.is_out_of_resources() || matches!(error, Error::Closed) => {
-                for input in &inputs {
-                    leaving.data.push(self.seal(input)?);
+                for (input, checksum) in inputs.iter().zip(checksums) {
+                    leaving.data.push(self.seal(input, checksum)?);
                 }
             }
             Err(error) => return Err(error),
@@ -232,16 +245,20 @@ impl Shard {
         Ok(leaving)
     }
 
-    /// Lists what a segment holds, for it to be a data file from now on.
-    fn seal(&self, input: &Input) -> Result<DataFileState> {
+    /// Lists what a segment holds, for it to be a data file from now on: as it was noted when that was written, or by reading it. `checksum` is
+    /// that of its last frame's header, if it is known.
+    fn seal(&self, input: &Input, checksum: Option<u64>) -> Result<DataFileState> {
         let view = self.view(None);
         let ident = self.cask_ident();
-        let of_cask = |error| Error::of_cask(error, self.id());
-        let (state, hint) =
-            slotcask_cask::rebuild_hint(&ident, input.frames(), self.hash_seed, |record| {
+        let listing = self.lock().state().usage.take_listing(input.generation);
+        let noted = listing.filter(|listing| view.holds_all(listing)).zip(checksum);
+        let (state, hint) = match noted {
+            Some((listing, checksum)) => listing.finish(input.end, checksum),
+            None => slotcask_cask::rebuild_hint(&ident, input.frames(), self.hash_seed, |record| {
                 view.holds(record)
             })
-            .map_err(of_cask)?;
+            .map_err(|error| Error::of_cask(error, self.id()))?,
+        };
         if let Err(error) = slotcask_cask::write_hint(&self.env, &ident, &state, &hint) {
             // Derived: the next opening makes it anew.
             tracing::warn!(%error, "a hint could not be written");

@@ -1,7 +1,16 @@
 //! What of each file is still of use, counted under the shard lock.
 
-use slotcask_cask::Location;
+use slotcask_cask::{Listed, Listing, Location};
+use slotcask_format::manifest::DataOrigin;
+use slotcask_format::mutants;
+use slotcask_format::record::RecordKind;
 use std::collections::BTreeMap;
+
+/// What is listed of a segment takes at most this part of the bytes of its records: a segment of small records is read when it becomes a
+/// data file.
+const LISTING_PART: u64 = 16;
+/// So many bytes may be listed in any case.
+const LISTING_MIN: u64 = 1 << 10;
 
 /// What a file holds of cask tables. Bytes are those of [`Location::size_max`], in all places alike.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,13 +30,17 @@ pub(crate) struct FileUse {
 }
 
 /// A file, and when it was judged whether its deletes are needed.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct Counted {
     used: FileUse,
     /// What had gone by then, of [`Usage::gone_bytes`].
     judged: u64,
     /// A merge could not read it.
     unreadable: bool,
+    /// Records of a segment that were appended in this life of the store.
+    listing: Option<Box<Listing>>,
+    /// They are too small to be listed.
+    unlisted: bool,
 }
 
 /// Use of all files of a shard, by generation.
@@ -38,7 +51,44 @@ pub(crate) struct Usage {
     gone_bytes: u64,
 }
 
+impl Counted {
+    fn list(&mut self, listed: &Listed<'_>) {
+        if self.unlisted {
+            return;
+        }
+        let new = || Box::new(Listing::new(listed.at.generation(), DataOrigin::Sealed));
+        let listing = self.listing.get_or_insert_with(new);
+        listing.list(listed);
+        if listing.bytes() as u64 * LISTING_PART > self.used.bytes + LISTING_MIN * LISTING_PART {
+            (self.listing, self.unlisted) = (None, true);
+        }
+    }
+}
+
 impl Usage {
+    /// A record was appended to the log: a put, to which the keydir points, or what removes keys.
+    pub(crate) fn appended(&mut self, listed: &Listed<'_>) {
+        let is_put = listed.kind == RecordKind::Put;
+        if is_put {
+            self.put(listed.at);
+        } else {
+            self.tombstone(listed.at);
+        }
+        let Some(file) = self.files.get_mut(&listed.at.generation()) else { return };
+        match !is_put && mutants::active("listing_omits_deletes") {
+            true => file.list(&Listed { hashes: &[], ..*listed }),
+            false => file.list(listed),
+        }
+    }
+
+    /// What is listed of a segment, if that is all that stands in it.
+    pub(crate) fn take_listing(&mut self, generation: u64) -> Option<Listing> {
+        let file = self.files.get_mut(&generation)?;
+        let listing = file.listing.take()?;
+        let is_whole = listing.state().records == file.used.records;
+        (is_whole || mutants::active("believe_part_of_listing")).then_some(*listing)
+    }
+
     /// A record was put, and the keydir points to it.
     pub(crate) fn put(&mut self, at: Location) {
         let file = &mut self.files.entry(at.generation()).or_default().used;
@@ -74,12 +124,13 @@ impl Usage {
 
     /// What a file holds.
     pub(crate) fn of(&self, generation: u64) -> FileUse {
-        self.files.get(&generation).copied().unwrap_or_default().used
+        self.files.get(&generation).map(|file| file.used).unwrap_or_default()
     }
 
     /// Counts a file whose deletes are all needed, as far as is known.
     pub(crate) fn set(&mut self, generation: u64, used: FileUse) {
-        self.files.insert(generation, Counted { used, judged: self.gone_bytes, unreadable: false });
+        let judged = self.gone_bytes;
+        self.files.insert(generation, Counted { used, judged, ..Counted::default() });
     }
 
     /// Forgets a file that has gone.

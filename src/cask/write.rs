@@ -11,7 +11,7 @@ use crate::options::WriteOptions;
 use crate::shard::ShardState;
 use crate::ticket::Ticket;
 use crate::write::Obstacle;
-use slotcask_cask::{CacheKey, Location};
+use slotcask_cask::{CacheKey, Listed, Location};
 use slotcask_format::mutants;
 use slotcask_format::record::{
     FLAG_LZ4, Record, RecordKind, SLOT_NONE, deadline_extension, record_size,
@@ -203,7 +203,7 @@ impl CaskTable {
         let deadline = pair.deadline_ms.map(deadline_extension);
         let extension = deadline.as_ref().map_or(&[][..], |bytes| &bytes[..]);
         let (table, slot, kind, key) = (self.shared.id, SLOT_NONE, RecordKind::Put, pair.key);
-        let flags = flags | pair.flags;
+        let (epoch, flags) = (guard.epoch(), flags | pair.flags);
         let sequence =
             guard.append(Append { table, slot, kind, flags, extension, key, value: pair.stored });
         let keydir = self.keydir(route.shard);
@@ -211,7 +211,8 @@ impl CaskTable {
         keydir.note_put(pair.key, old.is_some(), pair.deadline_ms.is_some());
         let state = guard.state();
         state.counters.puts += 1;
-        state.usage.put(at);
+        let (hashes, deadline_ms) = (&[route.hash], pair.deadline_ms);
+        state.usage.appended(&Listed { table, kind, sequence, epoch, hashes, deadline_ms, at });
         if let Some(old) = old {
             state.usage.dead(old);
             // A value that was read is read again.
@@ -279,8 +280,9 @@ impl CaskTable {
         flags: u8,
     ) -> std::result::Result<u64, Obstacle> {
         let at = place(guard, record_size(0, key.len(), 0))?;
+        let (table, epoch) = (self.shared.id, guard.epoch());
         let sequence = guard.append(Append {
-            table: self.shared.id,
+            table,
             slot: SLOT_NONE,
             kind,
             flags,
@@ -293,7 +295,8 @@ impl CaskTable {
         keydir.note_removed(key);
         let state = guard.state();
         state.counters.deletes += 1;
-        state.usage.tombstone(at);
+        let (hashes, deadline_ms) = (&[route.hash], None);
+        state.usage.appended(&Listed { table, kind, sequence, epoch, hashes, deadline_ms, at });
         if let Some(old) = old {
             state.usage.dead(old);
         }

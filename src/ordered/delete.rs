@@ -9,7 +9,7 @@ use crate::shard::ShardState;
 use crate::store::StoreInner;
 use crate::table::Table;
 use crate::write::Obstacle;
-use slotcask_cask::KeyHash;
+use slotcask_cask::{KeyHash, Listed};
 use slotcask_fixed::SlotMeta;
 use slotcask_format::mutants;
 use slotcask_format::range_delete::{KeyMark, RangeDelete, Removed};
@@ -229,12 +229,14 @@ impl DeleteRange for CaskTable {
         // Deletes give space back: they may use the last segment.
         reserve(guard, size, Urgency::Reserve)?;
         let at = place(guard, size)?;
-        let sequence = range.append(guard, self.shared.id, &value);
+        let (table, epoch) = (self.shared.id, guard.epoch());
+        let sequence = range.append(guard, table, &value);
         let state = guard.state();
         state.counters.deletes += found.len() as u64;
-        state.usage.tombstone(at);
+        let (kind, hashes, deadline_ms) = (RecordKind::RangeDelete, &hashes[..], None);
+        state.usage.appended(&Listed { table, kind, sequence, epoch, hashes, deadline_ms, at });
         for hash in hashes {
-            if let Some(old) = keydir.remove(hash) {
+            if let Some(old) = keydir.remove(*hash) {
                 state.usage.dead(old);
             }
         }

@@ -251,6 +251,7 @@ impl Opening {
                 flushes: 0,
                 bytes: 0,
             }),
+            lasts: Mutex::default(),
             manifest_sequence: AtomicU64::new(maintenance.manifest.sequence),
             maintenance: Mutex::new(maintenance),
             locked: Mutex::new(Locked { state, writer }),

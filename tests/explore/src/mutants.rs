@@ -136,6 +136,7 @@ pub fn catcher(name: &str) -> Part {
         "believe_compressed_length" => Lengths,
         "drop_tombstone_early"
         | "hint_omits_range_deletes"
+        | "listing_omits_deletes"
         | "merge_drops_range_deletes"
         | "merge_shortens_range_deletes" => Resurrect,
         "cask_redo_forgets_deletes"
@@ -145,6 +146,7 @@ pub fn catcher(name: &str) -> Part {
         | "compression_not_flagged"
         | "expire_blindly"
         | "expired_vanishes"
+        | "believe_part_of_listing"
         | "evacuation_drops_tombstones"
         | "evacuation_ignores_new_files"
         | "load_lowest_sequence"
