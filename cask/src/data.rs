@@ -19,10 +19,10 @@ use zerocopy::FromBytes;
 
 /// Reads of more bytes than this are compared with the size of the file first.
 const SIZE_PLAUSIBLE: usize = 1 << 20;
-/// Bytes of a file that are held in memory while it is read for nothing else than to be read: a log segment of usual size.
+/// Bytes of a file that are held in memory while files are read one after the other: a log segment of usual size.
 const WINDOW: usize = 16 << 20;
 /// The same beside writers.
-pub(crate) const WINDOW_SMALL: usize = 1 << 20;
+const WINDOW_SMALL: usize = 1 << 20;
 /// Bytes that are read at once; those behind them are read while they are worked on.
 const PIECE: usize = 512 << 10;
 /// Records that are prepared before the first of them is visited.
@@ -39,15 +39,24 @@ pub struct Frames<'a> {
     pub end: u64,
     /// The file.
     pub file: &'a dyn File,
-    /// Bytes of it that are held in memory at once, unless a frame is larger.
-    pub window: usize,
 }
 
-/// What is read of a data file. It is held in memory to 16 MiB.
+/// What is read of a data file.
 #[must_use]
 pub fn frames_of<'a>(state: &DataFileState, file: &'a dyn File) -> Frames<'a> {
-    let DataFileState { generation, origin, end, .. } = *state;
-    Frames { generation, origin, end, file, window: WINDOW }
+    Frames { generation: state.generation, origin: state.origin, end: state.end, file }
+}
+
+/// The memory that a walk reads into, which may go on to the next: 16 MiB, used as far as a file is long; more where a frame is larger.
+#[must_use]
+pub fn walk_buffer() -> AlignedBuf {
+    AlignedBuf::with_capacity(WINDOW)
+}
+
+/// As [`walk_buffer`], a mebibyte.
+#[must_use]
+pub fn small_walk_buffer() -> AlignedBuf {
+    AlignedBuf::with_capacity(WINDOW_SMALL)
 }
 
 /// What a walk saw.
@@ -147,16 +156,18 @@ impl Walk<'_> {
     }
 }
 
-/// Reads all frames and gives each record with its offset and size. Every checksum is compared.
+/// Reads all frames into `buf`, piece by piece and ahead, and gives each record with its offset and size. Every checksum is compared.
 ///
 /// # Errors
 /// [`CaskError::Corrupt`] at the first byte that is not as it was written; errors of the disk; what `visit` returns.
 pub fn walk(
     ident: &CaskIdent,
     frames: Frames<'_>,
+    buf: &mut AlignedBuf,
     mut visit: impl FnMut(&Record<'_>, u64, &[u8]) -> Result<()>,
 ) -> Result<Walked> {
-    walk_ahead(ident, frames, |_| (), |record, offset, bytes, ()| visit(record, offset, bytes))
+    let visit = |record: &Record<'_>, offset, bytes: &[u8], ()| visit(record, offset, bytes);
+    walk_ahead(ident, frames, buf, |_| (), visit)
 }
 
 /// As [`walk`]; each record goes to `prepare` some records before it goes to `visit`, with what `prepare` made of it: time for
@@ -167,6 +178,7 @@ pub fn walk(
 pub(crate) fn walk_ahead<T>(
     ident: &CaskIdent,
     frames: Frames<'_>,
+    buf: &mut AlignedBuf,
     prepare: impl Fn(&Record<'_>) -> T,
     mut visit: impl FnMut(&Record<'_>, u64, &[u8], T) -> Result<()>,
 ) -> Result<Walked> {
@@ -185,14 +197,13 @@ pub(crate) fn walk_ahead<T>(
         offset: 0,
         frame_checksum: 0,
     };
-    let mut buf =
-        AlignedBuf::with_capacity(frames.window.min(usize::try_from(end).unwrap_or(usize::MAX)));
-    let mut wanted = frames.window;
+    let window = buf.capacity().max(BLOCK_SIZE);
+    let mut wanted = window;
     while walk.offset < end {
         let start = walk.offset;
         let len = wanted.min(usize::try_from(end - start).unwrap_or(usize::MAX));
         if buf.capacity() < len {
-            buf = AlignedBuf::with_capacity(len);
+            *buf = AlignedBuf::with_capacity(len);
         }
         buf.set_len(len);
         let mut result = Ok(());
@@ -202,7 +213,7 @@ pub(crate) fn walk_ahead<T>(
                 match walk.step(&path, rest, &prepare, &mut visit) {
                     Ok(Step::Done) => {}
                     Ok(Step::Wants(size)) => {
-                        wanted = frames.window.max(size);
+                        wanted = window.max(size);
                         return ControlFlow::Continue(());
                     }
                     Err(error) => {

@@ -85,18 +85,19 @@ pub fn write_hint(
     Ok(())
 }
 
-/// Lists the records of a data file by reading all of it. `is_cask` tells which tables are cask tables; records of others are passed over.
+/// Lists the records of a data file by reading all of it into `buf`, piece by piece. `holds` tells which records count; others are passed over.
 ///
 /// # Errors
 /// As [`walk`].
 pub fn rebuild_hint(
     ident: &CaskIdent,
     frames: Frames<'_>,
+    buf: &mut AlignedBuf,
     hash_seed: u64,
     mut holds: impl FnMut(&Record<'_>) -> bool,
 ) -> Result<(DataFileState, HintTables)> {
     let mut listing = Listing::new(frames.generation, frames.origin);
-    let walked = walk(ident, frames, |record, offset, bytes| {
+    let walked = walk(ident, frames, buf, |record, offset, bytes| {
         if holds(record) { listing.add(record, offset, bytes.len(), hash_seed) } else { Ok(()) }
     })?;
     Ok(listing.finish(frames.end, walked.frame_checksum))

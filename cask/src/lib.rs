@@ -25,7 +25,9 @@ mod writer;
 
 pub use cache::{Cache, CacheKey};
 pub use compression::{HAS_LZ4, compress, decompress};
-pub use data::{Frames, Walked, frames_of, name_of, read_record, walk};
+pub use data::{
+    Frames, Walked, frames_of, name_of, read_record, small_walk_buffer, walk, walk_buffer,
+};
 pub use error::{CaskError, Result};
 pub use hash::KeyHash;
 pub use hints::{

@@ -1,7 +1,7 @@
 //! Building keydirs from the hints of all data files.
 
 use crate::CaskIdent;
-use crate::data::{frames_of, walk};
+use crate::data::{frames_of, walk, walk_buffer};
 use crate::error::Result;
 use crate::hash::{KeyHash, STRIPES};
 use crate::hints::{open_data, read_hint, rebuild_hint};
@@ -12,7 +12,7 @@ use slotcask_format::hint::{HintEntry, HintTables};
 use slotcask_format::manifest::DataFileState;
 use slotcask_format::mutants;
 use slotcask_format::record::{Record, RecordKind, deadline_of};
-use slotcask_io::{Env, File};
+use slotcask_io::{AlignedBuf, Env, File};
 use slotcask_ordered::{CHUNK_BYTES_MAX, Keys, compare};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -103,6 +103,7 @@ pub fn load(
     let mut figures: Vec<FileFigures> = Vec::with_capacity(data.len());
     let mut files = Vec::with_capacity(data.len());
     let mut rebuilt: BTreeSet<u64> = BTreeSet::new();
+    let mut buf = walk_buffer();
     for state in data {
         let file = open_data(env, ident, state)?;
         // What history had voided when the file was made is not in its hint; a later epoch may have voided more.
@@ -115,7 +116,7 @@ pub fn load(
                 let holds = |record: &Record<'_>| {
                     tables.contains_key(&record.table) && history(record.epoch, record.sequence)
                 };
-                let (_, hint) = rebuild_hint(ident, frames, hash_seed, holds)?;
+                let (_, hint) = rebuild_hint(ident, frames, &mut buf, hash_seed, holds)?;
                 if whole {
                     rebuilt.insert(state.generation);
                 }
@@ -144,7 +145,7 @@ pub fn load(
     let files = files.into_iter().zip(figures);
     loaded.files = data.iter().map(|state| state.generation).zip(files).collect();
     if tables.values().any(|known| known.ordered) && !mutants::active("order_not_loaded") {
-        load_orders(ident, data, &hints, hash_seed, &loaded)?;
+        load_orders(ident, data, &hints, hash_seed, &loaded, &mut buf)?;
     }
     let listed = data.iter().zip(hints).filter(|(state, _)| rebuilt.contains(&state.generation));
     loaded.rebuilt = listed.map(|(state, (_, hint))| (*state, hint)).collect();
@@ -262,6 +263,7 @@ fn load_orders(
     hints: &[(u64, HintTables)],
     hash_seed: u64,
     loaded: &Loaded,
+    buf: &mut AlignedBuf,
 ) -> Result<()> {
     let ordered = |table: &u32| loaded.keydirs.get(table).filter(|keydir| keydir.order().is_some());
     let mut found: BTreeMap<u32, Found> = BTreeMap::new();
@@ -271,7 +273,7 @@ fn load_orders(
         if figures.live_records == 0 || !holds_ordered {
             continue;
         }
-        walk(ident, frames_of(state, &**file), |record, offset, bytes| {
+        walk(ident, frames_of(state, &**file), buf, |record, offset, bytes| {
             let Some(keydir) = ordered(&record.table) else { return Ok(()) };
             let at = Location::new(*generation, offset, bytes.len());
             if record.kind == RecordKind::Put

@@ -8,7 +8,7 @@
 //!  - a range delete is as many deletes, one for each key that it removed; it is copied with those that are still needed.
 
 use crate::CaskIdent;
-use crate::data::{Frames, WINDOW_SMALL, frames_of, walk_ahead};
+use crate::data::{Frames, frames_of, small_walk_buffer, walk_ahead};
 use crate::error::{CaskError, Result};
 use crate::hash::KeyHash;
 use crate::hints::{open_data, read_hint, rebuild_hint, remove_data};
@@ -137,7 +137,7 @@ impl Input {
     #[must_use]
     pub fn frames(&self) -> Frames<'_> {
         let Self { generation, origin, end, .. } = *self;
-        Frames { generation, origin, end, file: &*self.file, window: WINDOW_SMALL }
+        Frames { generation, origin, end, file: &*self.file }
     }
 }
 
@@ -195,9 +195,10 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     fn run(&mut self, inputs: &[Input], others: &[DataFileState]) -> Result<()> {
         let mut paused = 0;
+        let mut buf = small_walk_buffer();
         for input in inputs {
             let frames = input.frames();
-            let view = self.view;
+            let (ident, view) = (self.ident, self.view);
             view.pause(std::mem::take(&mut paused));
             let prepare = |record: &Record<'_>| {
                 // Segments that leave the log hold records of fixed tables too.
@@ -207,7 +208,7 @@ impl<'a> Work<'a> {
                 }
                 Some(hash)
             };
-            let walked = walk_ahead(self.ident, frames, prepare, |record, offset, bytes, hash| {
+            let visit = |record: &Record<'_>, offset, bytes: &[u8], hash| {
                 paused += bytes.len() as u64;
                 if paused >= PAUSE_BYTES && !view.pause(std::mem::take(&mut paused)) {
                     return Err(CaskError::Interrupted);
@@ -216,7 +217,8 @@ impl<'a> Work<'a> {
                     Some(hash) => self.record(input, record, hash, offset, bytes),
                     None => Ok(()),
                 }
-            })?;
+            };
+            let walked = walk_ahead(ident, frames, &mut buf, prepare, visit)?;
             self.merged.bytes_read += walked.bytes;
         }
         self.settle_tombstones(others)?;
@@ -420,7 +422,8 @@ impl<'a> Work<'a> {
         }
         let file = open_data(self.env, self.ident, other)?;
         let frames = frames_of(other, &*file);
-        let (_, hint) = rebuild_hint(self.ident, frames, self.view.hash_seed(), |_| true)?;
+        let seed = self.view.hash_seed();
+        let (_, hint) = rebuild_hint(self.ident, frames, &mut small_walk_buffer(), seed, |_| true)?;
         Ok(hint)
     }
 }

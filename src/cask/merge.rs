@@ -254,10 +254,12 @@ impl Shard {
         let noted = listing.filter(|listing| view.holds_all(listing)).zip(checksum);
         let (state, hint) = match noted {
             Some((listing, checksum)) => listing.finish(input.end, checksum),
-            None => slotcask_cask::rebuild_hint(&ident, input.frames(), self.hash_seed, |record| {
-                view.holds(record)
-            })
-            .map_err(|error| Error::of_cask(error, self.id()))?,
+            None => {
+                let (mut buf, seed) = (slotcask_cask::small_walk_buffer(), self.hash_seed);
+                let holds = |record: &Record<'_>| view.holds(record);
+                slotcask_cask::rebuild_hint(&ident, input.frames(), &mut buf, seed, holds)
+                    .map_err(|error| Error::of_cask(error, self.id()))?
+            }
         };
         if let Err(error) = slotcask_cask::write_hint(&self.env, &ident, &state, &hint) {
             // Derived: the next opening makes it anew.

@@ -210,10 +210,11 @@ fn check_data(
 ) {
     let shard = u32::from(number);
     let ident = context.cask_ident(number);
+    let mut buf = slotcask_cask::walk_buffer();
     for (state, file) in redo.data_files() {
         let frames = slotcask_cask::frames_of(state, &**file);
         let mut records = 0;
-        let walked = slotcask_cask::walk(&ident, frames, |_, _, _| {
+        let walked = slotcask_cask::walk(&ident, frames, &mut buf, |_, _, _| {
             records += 1;
             Ok(())
         });
