@@ -45,9 +45,11 @@ impl<S> ShardLog<S> {
         let mut locked = self.locked.lock();
         locked.writer.in_flight = None;
         // Who still reads from it keeps the buffer.
-        if let Ok(flight) = Arc::try_unwrap(flight) {
-            locked.writer.give_buffer(flight.into_buf());
-        }
+        let flight = Arc::try_unwrap(flight).ok();
+        let left = flight.and_then(|flight| locked.writer.give_buffer(flight.into_buf()));
+        // Unmapping it takes a tenth of a millisecond.
+        drop(locked);
+        drop(left);
     }
 
     /// Flushes until nothing is left that was appended before the call; returns false when someone else is flushing.

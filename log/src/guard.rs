@@ -275,7 +275,7 @@ impl Writer {
     pub(crate) fn close_gather(&mut self) {
         let Some(gather) = self.gather.take() else { return };
         if gather.count == 0 && gather.flags == 0 {
-            self.give_buffer(gather.into_buf());
+            drop(self.give_buffer(gather.into_buf()));
             return;
         }
         let size = gather.size();
@@ -310,11 +310,14 @@ impl Writer {
         }
     }
 
-    /// Keeps a buffer for the next flush, unless there are enough.
-    pub(crate) fn give_buffer(&mut self, buf: AlignedBuf) {
+    /// Keeps a buffer for the next flush, unless there are enough: then it comes back, to be given to the system without the lock.
+    #[must_use]
+    pub(crate) fn give_buffer(&mut self, buf: AlignedBuf) -> Option<AlignedBuf> {
         if self.buffers.len() < BUFFERS_KEPT {
             self.buffers.push(buf);
+            return None;
         }
+        Some(buf)
     }
 }
 

@@ -6,7 +6,7 @@ use slotcask_format::manifest::{DataFileState, DataOrigin};
 use std::collections::BTreeSet;
 
 /// A merge is due when it would give back more than this, in thousandths of what is needed of the data files, and half a segment.
-const DUE_PERMILLE: u64 = 300;
+const DUE_PERMILLE: u64 = 280;
 /// Writers are slowed down while it would give back more than that; this much more, and half a segment, all but stops them.
 const BEHIND_PERMILLE: u64 = 50;
 /// A file is merged for what it gives back only if that is more than this, in thousandths of it.
