@@ -19,7 +19,7 @@ pub const EXHAUSTIVE: u64 = 1 + 11 + 121 + 1331;
 
 /// Strings that lead to places where the others come late: what follows a recovery that wrote records again, and what vanishes from a
 /// data file while an older one knows its key.
-pub const DIRECTED: [&[Op]; 20] = {
+pub const DIRECTED: [&[Op]; 21] = {
     use Op::{
         CaskClear, CaskDelete, CaskDrop, CaskExpire, CaskFill, CaskFlood, CaskOverwrite, CaskPut,
         CaskRangeDelete, Checkpoint, Grow, Kill, Merge, Poll, Put, RangeDelete, Rotate, Seal, Sync,
@@ -49,6 +49,8 @@ pub const DIRECTED: [&[Op]; 20] = {
         &[CaskPut, Seal, CaskPut, CaskOverwrite, Seal, CaskDelete, CaskFlood, Merge, Kill],
         &[CaskPut, Seal, CaskOverwrite, Seal, CaskRangeDelete, CaskFlood, Merge, Kill],
         &[Grow, CaskPut, Seal, CaskExpire, Seal, Put, CaskFlood, Merge, Seal, Merge],
+        // A segment becomes a data file of which the opening wrote a part.
+        &[CaskFill, Sync, Kill, CaskPut, CaskPut, CaskPut, CaskPut, CaskPut, Seal, Kill],
     ]
 };
 
