@@ -280,7 +280,7 @@ pub enum Error {
         max: u32,
     },
     /// The write would have had to wait.
-    #[error("the write would have to wait for the log; use put or write, which wait, or try again")]
+    #[error("the write would have to wait for room; use put or write, which wait, or try again")]
     WouldBlock,
     /// Time ran out. A write that timed out before it was accepted changed nothing; one that timed out while it waited for
     /// durability is accepted, and may become durable: see `accepted`.

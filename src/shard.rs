@@ -111,6 +111,8 @@ pub(crate) struct Shard {
     pub pause_late: AtomicBool,
     /// A future waits for a flush.
     pub flush_asked: AtomicBool,
+    /// When buffered writes were last flushed in the middle of a checkpoint, microseconds of the monotonic clock.
+    pub served_us: AtomicU64,
     /// The last round left deadlines for the next one.
     pub expire_more: AtomicBool,
     pub closed: AtomicBool,
@@ -144,6 +146,8 @@ impl Timer {
 pub(crate) struct Upkeep {
     /// Position of the log when the last checkpoint began.
     pub checkpoint_position: u64,
+    /// Bytes of log that the opening found, until a checkpoint has begun since.
+    pub found_bytes: u64,
     /// Bytes of log written while the last checkpoint ran.
     pub checkpoint_meanwhile: u64,
     /// Checkpoints since something was appended.

@@ -227,7 +227,7 @@ impl Store {
             let mut upkeep = shard.upkeep.lock();
             shard.check_open()?;
             shard
-                .checkpoint(&mut upkeep, &mut || {})
+                .checkpoint(&mut upkeep, &mut || shard.between())
                 .map_err(|error| error.refusing("a checkpoint"))?;
         }
         Ok(())

@@ -23,8 +23,8 @@ const INSERTS_PER_LOOK: u32 = 256;
 pub(crate) enum Obstacle {
     /// The log has no room; the number of segments that were prepared is given.
     Log(Refusal, usize),
-    /// The slot file has no room.
-    Slots,
+    /// The slot file of this table has no room.
+    Slots(u32),
     /// The epoch of this opening has not begun.
     Epoch,
     /// The write cannot be.
@@ -69,7 +69,8 @@ impl Table {
         Ok(Ticket::new(self.store.shards[shard].clone(), sequence))
     }
 
-    /// As [`Table::write`], but never waits.
+    /// As [`Table::write`], but never waits for room, in the log or in the table's file. The first write of an opening begins an epoch, which
+    /// syncs a file, and a writer may wait for the shard's lock.
     ///
     /// # Errors
     /// As [`Table::put`], and [`Error::WouldBlock`].
@@ -243,7 +244,9 @@ impl Table {
                     }
                     return Ok((route.shard, sequence));
                 }
-                Err(Obstacle::Log(Refusal::NoSegment | Refusal::QueueFull, _)) if !may_wait => {
+                Err(
+                    Obstacle::Log(Refusal::NoSegment | Refusal::QueueFull, _) | Obstacle::Slots(_),
+                ) if !may_wait => {
                     shard.bell.ring();
                     return Err(Error::WouldBlock);
                 }
@@ -346,7 +349,7 @@ impl Table {
         let table =
             state.tables[id as usize].as_mut().expect("the table was there under this lock");
         let slot = table.reserve().map_err(|error| match error {
-            FixedError::NoRoom { .. } => Obstacle::Slots,
+            FixedError::NoRoom { .. } => Obstacle::Slots(id),
             error => Obstacle::Error(Error::of_fixed(error, 0, self.name())),
         })?;
         if look {
@@ -495,7 +498,7 @@ impl StoreInner {
         match obstacle {
             Obstacle::Error(error) => Err(error),
             Obstacle::Epoch => self.begin_epoch(),
-            Obstacle::Slots => shard.grow().map(|_| ()),
+            Obstacle::Slots(table) => shard.grow(table, deadline),
             Obstacle::Log(refusal, prepared) => shard.relieve(refusal, prepared, deadline),
         }
     }

@@ -336,3 +336,42 @@ fn what_vanished_in_it_does_not_keep_the_others_from_being_merged() {
     assert!(!errors.is_empty());
     assert!(store.stats().unwrap().shards[0].merges > 0, "{} rounds failed", errors.len());
 }
+
+#[test]
+fn a_merge_of_all_files_on_a_full_disk_says_which_it_could_not_read() {
+    let (disk, env, _clock, store, table) = with_data_files(is_even);
+    damage(&disk, 1);
+    fill(&env);
+    let error = store.merge().unwrap_err();
+    assert!(matches!(&error, Error::Corrupt { path, .. } if *path == segment(1)), "{error}");
+    check(&table, is_even);
+}
+
+#[test]
+fn a_file_that_is_still_open_as_a_segment_is_left_out_too() {
+    let (mut env, disk) = sim_env(61, SimOptions::default());
+    let clock = Arc::new(SimClock::new());
+    env.clock = clock.clone();
+    let store = options().open_in(env, ROOT).unwrap();
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    for file in 0..FILES {
+        (0..KEYS_EACH).for_each(|key| put(&table, file * KEYS_EACH + key));
+        store.rotate().unwrap();
+    }
+    // For a moment no descriptor is left: the segment goes on being read by the one that it was written with.
+    let name = ShardFile::Segment(1).name();
+    disk.inject(Fault::forever(OpFilter::Kind(OpKind::Open), 0, FaultError::Emfile).on_path(name));
+    store.checkpoint().unwrap();
+    disk.clear_faults();
+    for key in (0..FILES * KEYS_EACH).filter(|key| is_even(*key)) {
+        table.delete(key.to_le_bytes()).unwrap();
+    }
+    store.sync().unwrap();
+    for part in ["0000000000000001.segment", "0000000000000001.spare"] {
+        let read = OpFilter::Kind(OpKind::Read);
+        disk.inject(Fault::forever(read, 0, FaultError::Eio).on_path(part));
+    }
+    let errors = a_minute(&store, &clock);
+    assert!(matches!(&errors[..], [Error::Io(error)] if error.path == segment(1)), "{errors:?}");
+    assert!(store.stats().unwrap().shards[0].merges > 0);
+}

@@ -11,7 +11,7 @@ use slotcask_format::manifest::{DataFileState, DataOrigin};
 use slotcask_format::record::{self, Record, RecordKind, record_seed};
 use slotcask_format::segment::{SEGMENT_DATA_OFFSET, SegmentHeader};
 use slotcask_format::{BLOCK_SIZE, Reason, round_up};
-use slotcask_io::{AlignedBuf, File, IoErrorKind};
+use slotcask_io::{AlignedBuf, File, IoError, IoErrorKind};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -207,7 +207,7 @@ pub(crate) fn walk_ahead<T>(
         }
         buf.set_len(len);
         let mut result = Ok(());
-        frames.file.read_in_pieces(start, &mut buf[..len], PIECE, &mut |there| {
+        let read = frames.file.read_in_pieces(start, &mut buf[..len], PIECE, &mut |there| {
             loop {
                 let rest = &there[(walk.offset - start) as usize..];
                 match walk.step(&path, rest, &prepare, &mut visit) {
@@ -222,7 +222,9 @@ pub(crate) fn walk_ahead<T>(
                     }
                 }
             }
-        })?;
+        });
+        // A segment's file may know it by the name that it had as a spare.
+        read.map_err(|error| IoError { path: path.clone(), ..error })?;
         result?;
     }
     Ok(Walked { frame_checksum: walk.frame_checksum, bytes: end })

@@ -3,6 +3,7 @@
 use crate::gather::Flight;
 use crate::shard::ShardLog;
 use slotcask_format::FORMAT_VERSION;
+use slotcask_format::file_name::ShardFile;
 use slotcask_format::flush::{FLUSH_MAGIC, FlushHeader, flush_seed};
 use slotcask_format::mutants;
 use slotcask_io::IoError;
@@ -27,7 +28,12 @@ impl<S> ShardLog<S> {
         match self.write_flush(&flight) {
             Ok(checksum) => {
                 let end = flight.offset + flight.size as u64;
-                self.lasts.lock().insert(flight.generation, (end, checksum));
+                {
+                    let mut written = self.written.lock();
+                    written.flushes += 1;
+                    written.bytes += flight.size as u64;
+                    written.lasts.insert(flight.generation, (end, checksum));
+                }
                 self.files.set_flushed(flight.generation, end);
                 if last > self.durable() {
                     self.commit.advance(last);
@@ -55,18 +61,13 @@ impl<S> ShardLog<S> {
     /// Flushes until nothing is left that was appended before the call; returns false when someone else is flushing.
     pub fn flush_background(&self) -> bool {
         let last = self.lock().last_sequence();
-        self.commit.try_lead(|| {
-            loop {
-                self.flush_once();
-                let more = {
-                    let locked = self.locked.lock();
-                    !locked.writer.queue.is_empty()
-                };
-                if self.commit.is_poisoned() || (self.durable() >= last && !more) {
-                    break;
-                }
+        // The role is given back after each: who waits for a flush that has ended is woken by that.
+        while self.commit.try_lead(|| self.flush_once()) {
+            if self.commit.is_poisoned() || (self.durable() >= last && !self.has_queued()) {
+                return true;
             }
-        })
+        }
+        false
     }
 
     /// True when something waits to be flushed.
@@ -105,6 +106,7 @@ impl<S> ShardLog<S> {
 
     /// Gives the checksum of the flush's header.
     fn write_flush(&self, flight: &Flight) -> Result<u64, IoError> {
+        // Only for who has the role, who holds it over the write.
         let mut chain = self.chain.lock();
         chain.time_floor_ms = chain.time_floor_ms.max(self.now_ms());
         let seed = flush_seed(self.ident.store, self.ident.shard, flight.generation);
@@ -131,16 +133,19 @@ impl<S> ShardLog<S> {
             header.seal(seed, &bytes[FlushHeader::SIZE..]);
             bytes[..FlushHeader::SIZE].copy_from_slice(header.as_bytes());
         });
-        flight.with_bytes(|bytes| flight.file.write_at(flight.offset, bytes))?;
+        // The file knows the name that it had as a spare.
+        let named = |error: IoError| {
+            let name = ShardFile::Segment(flight.generation).name();
+            IoError { path: self.ident.dir.join(name), ..error }
+        };
+        flight.with_bytes(|bytes| flight.file.write_at(flight.offset, bytes)).map_err(named)?;
         if !mutants::active("skip_log_sync") {
             match flight.file.sync() {
                 Err(_) if mutants::active("retry_failed_sync") => flight.file.sync()?,
-                result => result?,
+                result => result.map_err(named)?,
             }
         }
         chain.previous = header.checksum.get();
-        chain.flushes += 1;
-        chain.bytes += flight.size as u64;
         Ok(chain.previous)
     }
 }

@@ -356,7 +356,7 @@ impl<S> ShardLog<S> {
             let mut guard = self.lock();
             guard.locked.writer.placed.retain(|(generation, _)| *generation >= floor);
             guard.locked.writer.ends.retain(|generation, _| *generation >= floor);
-            self.lasts.lock().retain(|generation, _| *generation >= floor);
+            self.written.lock().lasts.retain(|generation, _| *generation >= floor);
             self.note_fill(&guard.locked.writer);
         }
         if !mutants::active("recycle_too_early") {
@@ -394,9 +394,10 @@ impl<S> ShardLog<S> {
         {
             self.flush_through(last.generation, last.end)?;
         }
-        let lasts = self.lasts.lock();
+        let written = self.written.lock();
         for segment in &mut leaving {
-            let last = lasts.get(&segment.generation).filter(|(end, _)| *end == segment.end);
+            let last =
+                written.lasts.get(&segment.generation).filter(|(end, _)| *end == segment.end);
             segment.checksum = last.map(|(_, checksum)| *checksum);
         }
         Ok(leaving)

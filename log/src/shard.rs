@@ -36,8 +36,7 @@ pub struct ShardLog<S> {
     pub(crate) locked: Mutex<Locked<S>>,
     pub(crate) commit: Commit,
     pub(crate) chain: Mutex<Chain>,
-    /// By segment, where the last flush that was written from here ends, and the checksum of its header.
-    pub(crate) lasts: Mutex<BTreeMap<u64, (u64, u64)>>,
+    pub(crate) written: Mutex<Written>,
     pub(crate) maintenance: Mutex<Maintenance>,
     /// Highest manifest record known to be durable: what flush headers carry.
     pub(crate) manifest_sequence: AtomicU64,
@@ -89,8 +88,15 @@ pub(crate) struct Writer {
 pub(crate) struct Chain {
     pub previous: u64,
     pub time_floor_ms: u64,
+}
+
+/// What was flushed since the opening.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
     pub flushes: u64,
     pub bytes: u64,
+    /// By segment, where its last flush ends, and the checksum of that one's header.
+    pub lasts: BTreeMap<u64, (u64, u64)>,
 }
 
 /// A segment that a checkpoint takes out of the log.
@@ -330,8 +336,8 @@ impl<S> ShardLog<S> {
             (maintenance.state.checkpoint, maintenance.files(), maintenance.refused.clone())
         };
         let (flushes, flushed_bytes) = {
-            let chain = self.chain.lock();
-            (chain.flushes, chain.bytes)
+            let written = self.written.lock();
+            (written.flushes, written.bytes)
         };
         let guard = self.locked.lock();
         LogStatus {

@@ -3,7 +3,7 @@
 use crate::cask::choice::{INPUTS_MAX, size_on_disk};
 use crate::cask::usage::{FileUse, Usage};
 use crate::error::{Error, Result};
-use crate::shard::{Shard, Upkeep};
+use crate::shard::{Shard, ShardState, Upkeep};
 use slotcask_cask::{
     CacheKey, CaskIdent, FileFigures, Input, KeyHash, Keydir, Limits, Listing, Location, Merged,
     View,
@@ -29,6 +29,8 @@ const DATA_FILE_SIZE_MAX: u64 = 256 << 20;
 const RESERVED_FILE_SIZE_MAX: u64 = 1 << 30;
 /// Changes of the keydir under one holding of the shard lock.
 const MOVES_PER_HOLD: usize = 64;
+/// How long a merge that goes slowly sleeps at once.
+const SLEEP_MAX: Duration = Duration::from_millis(10);
 /// Changes ahead of one for which memory is asked for.
 const MOVES_AHEAD: usize = 8;
 
@@ -61,6 +63,8 @@ struct ShardView<'a> {
     done: Cell<u64>,
     /// When buffered writes were last flushed from here.
     served: Cell<Duration>,
+    /// It keeps to the rate of merges. Evacuations do not, nor merges on a full disk: writers wait for them.
+    is_slow: bool,
     /// Of a merge that may checkpoint in its middle.
     upkeep: RefCell<Option<&'a mut Upkeep>>,
     /// It takes none before.
@@ -141,8 +145,29 @@ impl View for ShardView<'_> {
     }
 
     fn pause(&self, bytes: u64) -> bool {
-        let done = self.done.get() + bytes;
-        self.done.set(done);
+        self.done.set(self.done.get() + bytes);
+        let mut goes_on = self.serve();
+        while let Some(early) = self.early()
+            && goes_on
+        {
+            std::thread::sleep(early.min(SLEEP_MAX));
+            goes_on = self.serve();
+        }
+        goes_on
+    }
+}
+
+impl ShardView<'_> {
+    /// How long a merge that was told to go slowly has to wait.
+    fn early(&self) -> Option<Duration> {
+        let rate = self.shard.options.merge_rate.filter(|_| self.is_slow)?;
+        let due = Duration::from_secs_f64(self.done.get() as f64 / rate as f64);
+        let elapsed = self.shard.env.clock.monotonic().saturating_sub(self.started);
+        due.checked_sub(elapsed).filter(|early| !early.is_zero())
+    }
+
+    /// Does what cannot wait for the end of a merge; false when the merge has to end.
+    fn serve(&self) -> bool {
         let now = self.shard.env.clock.monotonic();
         let interval_passed =
             now.saturating_sub(self.served.get()) >= self.shard.options.flush_interval;
@@ -151,14 +176,9 @@ impl View for ShardView<'_> {
         }
         self.shard.serve(interval_passed);
         self.checkpoint(now);
-        if let Some(rate) = self.shard.options.merge_rate
-            && self.shard.options.background
-        {
-            let due = Duration::from_secs_f64(done as f64 / rate as f64);
-            let elapsed = self.shard.env.clock.monotonic().saturating_sub(self.started);
-            if let Some(early) = due.checked_sub(elapsed) {
-                std::thread::sleep(early.min(Duration::from_millis(100)));
-            }
+        if interval_passed && let Some(upkeep) = self.upkeep.borrow_mut().as_deref_mut() {
+            // What fails is the next round's.
+            let _ = self.shard.expire_due(upkeep);
         }
         !self.is_over()
     }
@@ -185,6 +205,7 @@ impl Shard {
             started,
             done: Cell::new(0),
             served: Cell::new(started),
+            is_slow: upkeep.is_some() && self.options.background,
             upkeep: RefCell::new(upkeep),
             checkpoint_from: Cell::new(Duration::ZERO),
         }
@@ -453,10 +474,15 @@ impl Shard {
         let mut done = false;
         let mut left: Vec<u64> = {
             let guard = self.lock();
-            let usage = &guard.state_ref().usage;
+            let ShardState { usage, expiry, .. } = guard.state_ref();
+            // A store that nothing was written to since its opening takes no expired value out.
+            let now = self.timer.now_ms(&self.env);
+            let vanished: BTreeSet<u64> = expiry.due(now).map(|at| at.generation()).collect();
             let wasteful = manifest.data.iter().filter(|file| {
                 let used = usage.of(file.generation);
-                used.live_records < used.records || used.records < file.records
+                used.live_records < used.records
+                    || used.records < file.records
+                    || vanished.contains(&file.generation)
             });
             wasteful.map(|file| file.generation).collect()
         };
@@ -480,7 +506,11 @@ impl Shard {
                     while self.reclaim(upkeep, true)? {
                         reclaimed = true;
                     }
-                    return if reclaimed { Ok(true) } else { Err(error) };
+                    return match unreadable {
+                        Some(unreadable) => Err(unreadable),
+                        None if reclaimed => Ok(true),
+                        None => Err(error),
+                    };
                 }
                 Err(error) => return Err(error),
             }

@@ -89,7 +89,8 @@ impl CaskTable {
         Ok(Ticket::new(self.shard(shard).clone(), sequence))
     }
 
-    /// As [`CaskTable::write`], but never waits.
+    /// As [`CaskTable::write`], but never waits for room in the log. The first write of an opening begins an epoch, which syncs a file, and a
+    /// writer may wait for the shard's lock.
     ///
     /// # Errors
     /// As [`CaskTable::put`], and [`Error::WouldBlock`].

@@ -132,6 +132,7 @@ impl Shard {
         upkeep.checkpoints_idle =
             if upkeep.checkpoint_position == position { upkeep.checkpoints_idle + 1 } else { 0 };
         upkeep.checkpoint_position = position;
+        upkeep.found_bytes = 0;
         upkeep.checkpoint_failed = None;
         let meanwhile = self.lock().position().saturating_sub(position);
         // A device that was slow once may be so again: that is forgotten over some checkpoints, not at once.

@@ -72,6 +72,11 @@ impl<T> Deadlines<T> {
         self.count
     }
 
+    /// Values of intervals that are over at `now_ms`.
+    pub(crate) fn due(&self, now_ms: u64) -> impl Iterator<Item = &T> {
+        self.intervals.range(..=now_ms).flat_map(|(_, places)| places)
+    }
+
     /// Takes all of them.
     pub(crate) fn take_all(&mut self) -> Vec<T> {
         self.count = 0;

@@ -45,7 +45,7 @@ impl Shard {
         let is_refused = matches!((casks, slots), (Taken::Refused(_), _) | (_, Taken::Refused(_)));
         if is_refused && self.checkpoint_would_free(upkeep) {
             // As a writer that finds no room in the log.
-            self.trim_log_held(upkeep, &mut || {})?;
+            self.trim_log_held(upkeep, &mut || self.between())?;
         }
         let (casks, slots) = (casks.count(), slots.count());
         if casks == EXPIRE_AT_ONCE || slots == EXPIRE_AT_ONCE {

@@ -153,7 +153,7 @@ impl Shard {
         if report.damaged > 0 {
             metrics::counter!("slotcask_scrub_damaged_total").increment(report.damaged);
             // Until it is written again a crash would leave the damage to the next opening, which refuses it.
-            self.checkpoint(upkeep, &mut || {})?;
+            self.checkpoint(upkeep, &mut || self.between())?;
         }
         Ok((report, ended))
     }

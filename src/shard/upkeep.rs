@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::shard::{MergeRefused, Shard, Upkeep};
+use parking_lot::MutexGuard;
 use slotcask_format::flush::FLUSH_IDLE;
 use slotcask_log::{LogError, PACE_FROM_PERMILLE, Preparation};
 use std::sync::atomic::Ordering;
@@ -46,6 +47,9 @@ impl Shard {
         let goal = capacity * u64::from(PACE_FROM_PERMILLE) / 1000;
         let guard = self.lock();
         let since = guard.position().saturating_sub(upkeep.checkpoint_position);
+        // What an opening found counts as soon as something is written.
+        let found = if guard.state_ref().epoch_open { upkeep.found_bytes } else { 0 };
+        let since = since + found;
         // As much as was written during the last checkpoint will be written during the next one.
         let interval = goal.saturating_sub(config.segment_size + upkeep.checkpoint_meanwhile);
         since > interval.max(capacity * CHECKPOINT_PERMILLE_MIN / 1000)
@@ -62,19 +66,8 @@ impl Shard {
         deadline: Option<Duration>,
     ) -> Result<()> {
         // A checkpoint that runs makes segments ready in between, long before it ends.
-        let mut upkeep = loop {
-            let left = deadline.map(|deadline| deadline.saturating_sub(self.env.clock.monotonic()));
-            let wait = left.map_or(LOOK_INTERVAL, |left| left.min(LOOK_INTERVAL));
-            if let Some(upkeep) = self.upkeep.try_lock_for(wait) {
-                break upkeep;
-            }
-            if self.lock().prepared() > prepared_before {
-                return Ok(());
-            }
-            if left.is_some_and(|left| left.is_zero()) {
-                return Err(Error::TimedOut { accepted: false });
-            }
-        };
+        let is_made = || self.lock().prepared() > prepared_before;
+        let Some(mut upkeep) = self.upkeep_unless(is_made, deadline)? else { return Ok(()) };
         // The store may belong to somebody else by now.
         self.check_open()?;
         // Somebody else may have made room meanwhile.
@@ -100,7 +93,7 @@ impl Shard {
             {
                 break;
             }
-            self.checkpoint(&mut upkeep, &mut || {})?;
+            self.checkpoint(&mut upkeep, &mut || self.between())?;
         }
         match self.log.prepare() {
             Ok(Preparation::Made | Preparation::Enough) => Ok(()),
@@ -222,37 +215,94 @@ impl Shard {
         std::thread::sleep(pause);
     }
 
-    /// Grows the files of tables that are short of room. Returns whether something was done.
-    pub(crate) fn grow(&self) -> Result<bool> {
-        let _upkeep = self.upkeep.lock();
+    /// Makes room in the file of a table for a writer that found none.
+    ///
+    /// # Errors
+    /// What says that there is none to be had; [`Error::TimedOut`] when somebody else's upkeep took longer than allowed.
+    pub(crate) fn grow(&self, table: u32, deadline: Option<Duration>) -> Result<()> {
+        let has_room = || self.lock().state().table(table).is_none_or(|table| table.has_room());
+        // A merge grows tables in between.
+        let Some(_upkeep) = self.upkeep_unless(has_room, deadline)? else { return Ok(()) };
         self.check_open()?;
-        self.grow_held()
+        if has_room() {
+            return Ok(());
+        }
+        self.grow_tables(|id| id == table).map(drop)
     }
 
-    /// As [`Shard::grow`], with the upkeep lock held.
-    pub(crate) fn grow_held(&self) -> Result<bool> {
+    /// Grows the files of all tables that are short of room; with the upkeep lock held. Returns whether something was done.
+    fn grow_held(&self) -> Result<bool> {
+        self.lock().state().inserts = 0;
+        self.grow_tables(|_| true)
+    }
+
+    /// One that cannot grow keeps none of the others from it.
+    fn grow_tables(&self, which: impl Fn(u32) -> bool) -> Result<bool> {
         let plans: Vec<_> = {
-            let mut guard = self.lock();
-            guard.state().inserts = 0;
-            let tables = guard.state().tables.iter().flatten();
+            let guard = self.lock();
+            let tables = guard.state_ref().tables.iter().flatten();
+            let tables = tables.filter(|table| which(table.table()));
             tables.filter_map(|table| Some((table.table(), table.grow_plan()?))).collect()
         };
-        let mut done = false;
+        let (mut done, mut first) = (false, Ok(()));
         for (id, plan) in plans {
-            let grown = plan.execute().map_err(|error| Error::of_fixed(error, self.id(), ""))?;
-            if let Some(table) = self.lock().state().table(id) {
-                table.grown(grown);
+            match plan.execute().map_err(|error| Error::of_fixed(error, self.id(), "")) {
+                Ok(grown) => {
+                    if let Some(table) = self.lock().state().table(id) {
+                        table.grown(grown);
+                    }
+                    done = true;
+                }
+                Err(error) => first = first.and(Err(error)),
             }
-            done = true;
         }
-        Ok(done)
+        first.map(|()| done)
+    }
+
+    /// The upkeep, unless somebody who has it makes what is asked for first.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`].
+    fn upkeep_unless(
+        &self,
+        is_made: impl Fn() -> bool,
+        deadline: Option<Duration>,
+    ) -> Result<Option<MutexGuard<'_, Upkeep>>> {
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_sub(self.env.clock.monotonic()));
+            let wait = left.map_or(LOOK_INTERVAL, |left| left.min(LOOK_INTERVAL));
+            if let Some(upkeep) = self.upkeep.try_lock_for(wait) {
+                return Ok(Some(upkeep));
+            }
+            if is_made() {
+                return Ok(None);
+            }
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Error::TimedOut { accepted: false });
+            }
+        }
+    }
+
+    /// The upkeep for the shard's thread, which does not let buffered writes wait for who has it.
+    fn upkeep_of_round(&self) -> Result<MutexGuard<'_, Upkeep>> {
+        if !self.options.background {
+            return Ok(self.upkeep.lock());
+        }
+        loop {
+            if let Some(upkeep) = self.upkeep.try_lock_for(self.options.flush_interval) {
+                return Ok(upkeep);
+            }
+            if !self.closed.load(Ordering::Acquire) && self.flush_is_due(true) {
+                self.flush()?;
+            }
+        }
     }
 
     /// One round of upkeep: what the shard's thread does each time it wakes. `idle` says that the flush interval has passed
     /// since the last round that was called so.
     pub(crate) fn round(&self, idle: bool) -> Result<bool> {
         self.bell.rung.store(false, Ordering::Relaxed);
-        let mut upkeep = self.upkeep.lock();
+        let mut upkeep = self.upkeep_of_round()?;
         if self.closed.load(Ordering::Acquire) {
             return Ok(false);
         }
@@ -260,22 +310,24 @@ impl Shard {
         if idle && !self.log.is_refused() {
             self.keep_reserve();
         }
-        let mut done = match self.prepare() {
-            Ok(made) => made,
+        // What fails here keeps nothing else from being done, flushes above all.
+        let (mut done, mut first) = (false, Ok(()));
+        match self.prepare() {
+            Ok(made) => done |= made,
             // Writers that need the segment get this answer; reads and deletes go on.
-            Err(error) if error.is_out_of_resources() => false,
-            Err(error) => return Err(Error::of_log(error, self.id())),
-        };
+            Err(error) if error.is_out_of_resources() => {}
+            Err(error) => first = Err(Error::of_log(error, self.id())),
+        }
         match self.grow_held() {
             Ok(grown) => done |= grown,
             Err(error) if error.is_out_of_resources() => {}
-            Err(error) => return Err(error),
+            Err(error) => first = first.and(Err(error)),
         }
         let mut between = || self.between();
         if upkeep.trim_due {
             match self.trim_log_held(&mut upkeep, &mut between) {
                 // A later round tries again.
-                Err(error) if !error.is_out_of_resources() => return Err(error),
+                Err(error) if !error.is_out_of_resources() => first = first.and(Err(error)),
                 _ => {}
             }
             upkeep.trim_due = upkeep.checkpoint_failed.is_some();
@@ -304,7 +356,7 @@ impl Shard {
         drop(upkeep);
         match self.log.poison_cause() {
             Some(cause) => Err(self.poisoned(&cause)),
-            None => expired.map(|some| done | some),
+            None => first.and(expired).map(|some| done | some),
         }
     }
 
@@ -364,10 +416,22 @@ impl Shard {
         self.log.sync().map_err(|error| Error::of_log(error, self.id()))
     }
 
-    /// Between two steps of a checkpoint: segments for who waits for one, and flushes.
-    fn between(&self) {
+    /// Between two steps of a checkpoint: segments for who waits for one, and flushes. Buffered writes wait no longer than
+    /// at other times.
+    pub(crate) fn between(&self) {
         let _ = self.prepare();
-        if self.flush_is_due(false) {
+        let now = self.env.clock.monotonic();
+        let before = Duration::from_micros(self.served_us.load(Ordering::Relaxed));
+        let interval_passed = now.saturating_sub(before) >= self.options.flush_interval;
+        if interval_passed {
+            self.served_us.store(now.as_micros() as u64, Ordering::Relaxed);
+        }
+        let asked = self.flush_asked.swap(false, Ordering::Relaxed);
+        if (asked || interval_passed) && self.log.has_unflushed() {
+            // A failure poisons the shard.
+            let _ = self.flush();
+        } else if self.log.has_queued() {
+            // Or somebody else does.
             self.log.flush_background();
         }
     }

@@ -4,7 +4,7 @@ use crate::cask::CaskShared;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::report::RecoveryReport;
-use crate::shard::{Shard, ShardOptions, Timer, Worker};
+use crate::shard::{Shard, ShardOptions, Timer, Upkeep, Worker};
 use crate::store::catalogue::{Catalogue, TableShared};
 use crate::store::complete::complete_ddl_in_memory;
 use crate::store::create::{self, Found, look, look_before_lock};
@@ -342,6 +342,8 @@ fn assemble(
             let log = shard.log?;
             let (clock, time) = (env.clone(), timer.clone());
             log.set_time(move || time.now_ms(&clock));
+            let status = log.status();
+            let found_bytes = status.used_bytes.saturating_sub(status.position);
             Some(Arc::new(Shard {
                 number: number as u8,
                 env: env.clone(),
@@ -353,12 +355,13 @@ fn assemble(
                     map_data: options.map_data,
                     scrub_rate,
                 },
-                upkeep: Mutex::default(),
+                upkeep: Mutex::new(Upkeep { found_bytes, ..Upkeep::default() }),
                 figures: Mutex::default(),
                 pause_owed_us: AtomicU64::new(0),
                 pause_late: AtomicBool::new(false),
                 bell: Arc::default(),
                 flush_asked: AtomicBool::new(false),
+                served_us: AtomicU64::new(0),
                 expire_more: AtomicBool::new(false),
                 closed: AtomicBool::new(false),
                 stopping: AtomicBool::new(false),
