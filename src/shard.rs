@@ -12,7 +12,7 @@ pub(crate) use expiry::{DUE, EXPIRE_AT_ONCE, Taken};
 pub use scrub::ScrubReport;
 pub(crate) use worker::Worker;
 
-use crate::cask::{Shelf, Usage};
+use crate::cask::{Removals, Shelf, Usage};
 use crate::error::{Error, Result};
 use parking_lot::{Condvar, Mutex};
 use slotcask_cask::{Keydir, Location};
@@ -103,6 +103,8 @@ pub(crate) struct Shard {
     pub upkeep: Mutex<Upkeep>,
     /// Figures of the upkeep, to be read without waiting for it.
     pub figures: Mutex<UpkeepStats>,
+    /// Merged files that could not be removed yet.
+    pub removals: Mutex<Removals>,
     /// Shared with what the log calls: a log that knew its shard would keep it for ever.
     pub bell: Arc<Bell>,
     /// Microseconds that writers still have to pause for the last flush's worth of log.

@@ -589,8 +589,9 @@ impl Shard {
                 slotcask_cask::remove_data(&self.env, &self.cask_ident(), input)
             };
             if let Err(error) = gone {
-                // The manifest has forgotten it: the next opening removes it.
-                tracing::warn!(%error, "a merged data file could not be removed");
+                // The manifest has forgotten it.
+                tracing::warn!(%error, "a merged data file could not be removed; it is tried again");
+                self.remove_later(input);
             }
         }
         judge(&mut self.lock().state().usage, &merged);

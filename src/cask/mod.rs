@@ -11,6 +11,7 @@ mod options;
 mod read;
 mod reclaim;
 mod recover;
+mod removal;
 mod shared;
 mod shelf;
 mod ttl;
@@ -23,6 +24,7 @@ pub use shared::CaskTable;
 
 pub(crate) use batch::CaskOperation;
 pub(crate) use recover::{CaskRedo, apply, forget};
+pub(crate) use removal::Removals;
 pub(crate) use shared::{CaskRoute, CaskShared, EXTENSION_ROOM};
 pub(crate) use shelf::Shelf;
 pub(crate) use usage::Usage;

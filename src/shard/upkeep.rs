@@ -352,6 +352,7 @@ impl Shard {
             let mut guard = self.lock();
             guard.state().tables.iter_mut().flatten().for_each(|table| table.trim_memory());
         }
+        done |= idle && self.remove_left();
         done |= self.merge_or_reclaim(&mut upkeep)?;
         drop(upkeep);
         match self.log.poison_cause() {
@@ -483,6 +484,7 @@ impl Shard {
             return Ok(());
         }
         let mut upkeep = self.upkeep.lock();
+        self.remove_all_left();
         self.log.sync().map_err(|error| Error::of_log(error, self.id()))?;
         let epoch_open = self.lock().state().epoch_open;
         if epoch_open || self.lock().state().tables.iter().flatten().any(|table| table.has_dirty())

@@ -357,6 +357,7 @@ fn assemble(
                 },
                 upkeep: Mutex::new(Upkeep { found_bytes, ..Upkeep::default() }),
                 figures: Mutex::default(),
+                removals: Mutex::default(),
                 pause_owed_us: AtomicU64::new(0),
                 pause_late: AtomicBool::new(false),
                 bell: Arc::default(),
