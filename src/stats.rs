@@ -119,7 +119,7 @@ pub struct Stats {
 
 impl Stats {
     pub(crate) fn of(store: &StoreInner) -> Self {
-        let tables = store.catalogue.lock().infos();
+        let tables = store.table_infos();
         let shards = store
             .shards
             .iter()

@@ -24,9 +24,9 @@ use crate::report::RecoveryReport;
 use crate::shard::{ScrubReport, Shard, Timer, Worker};
 use crate::stats::{Stats, TableInfo};
 use crate::table::Table;
-use catalogue::Catalogue;
+use catalogue::{Catalogue, Names};
 use epoch::EpochState;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use slotcask_format::StoreId;
 use slotcask_io::{Env, FileLock};
 use std::cell::Cell;
@@ -65,7 +65,10 @@ pub(crate) struct StoreInner {
     pub shelves: Vec<Arc<Shelf>>,
     /// None of them in a store that is open for reading only.
     pub shards: Vec<Arc<Shard>>,
+    /// Held over a change of the catalogue.
     pub catalogue: Mutex<Catalogue>,
+    /// Held for moments, and while no other lock is taken.
+    pub names: RwLock<Names>,
     pub epoch: Mutex<EpochState>,
     pub recovery: RecoveryReport,
     pub workers: Mutex<Vec<Worker>>,
@@ -154,30 +157,31 @@ impl Store {
         Ok(Table::new(self.inner.clone(), shared))
     }
 
-    /// Opens a table.
+    /// Opens a table. Does not wait for a change of the catalogue that is under way: a table that is being created is not there yet, one that is being
+    /// dropped may be.
     ///
     /// # Errors
     /// [`Error::NoSuchTable`], [`Error::Closed`], [`Error::Reentered`].
     pub fn open_table(&self, name: &str) -> Result<Table> {
         refuse_in_update()?;
         self.inner.check_open()?;
-        let found = self.inner.catalogue.lock().tables.get(name).cloned();
-        match found {
+        let names = self.inner.names.read();
+        match names.tables.get(name).cloned() {
             Some(shared) => Ok(Table::new(self.inner.clone(), shared)),
-            None if self.inner.catalogue.lock().casks.contains_key(name) => {
+            None if names.casks.contains_key(name) => {
                 Err(Error::TableKind { table: name.to_owned(), expected: "fixed", found: "cask" })
             }
             None => Err(Error::NoSuchTable { table: name.to_owned() }),
         }
     }
 
-    /// All tables, by name. Waits for a change of the catalogue that is under way.
+    /// All tables, by name. Does not wait for a change of the catalogue that is under way, as [`Store::open_table`].
     ///
     /// # Errors
     /// [`Error::Reentered`].
     pub fn tables(&self) -> Result<Vec<TableInfo>> {
         refuse_in_update()?;
-        Ok(self.inner.catalogue.lock().infos())
+        Ok(self.inner.table_infos())
     }
 
     /// Drops a table and gives its space back. Durable when this returns; handles to it answer [`Error::TableDropped`].
@@ -300,7 +304,8 @@ impl Store {
         first.map(|()| done)
     }
 
-    /// Figures of shards and tables. Takes each shard's lock for a moment.
+    /// Figures of shards and tables. Takes each shard's lock for a moment, and waits for a log segment that is being made and for a manifest that is being
+    /// written; not for merges, checkpoints or changes of the catalogue.
     ///
     /// # Errors
     /// [`Error::Reentered`].

@@ -150,7 +150,7 @@ impl Store {
         Ok(CaskTable::new(self.inner.clone(), shared))
     }
 
-    /// Opens a cask table.
+    /// Opens a cask table. Does not wait for a change of the catalogue that is under way, as [`Store::open_table`].
     ///
     /// # Errors
     /// [`Error::NoSuchTable`], [`Error::TableKind`] when it is a fixed table, [`Error::Compression`] when this build cannot read its values,
@@ -158,13 +158,13 @@ impl Store {
     pub fn open_cask(&self, name: &str) -> Result<CaskTable> {
         refuse_in_update()?;
         self.inner.check_open()?;
-        let catalogue = self.inner.catalogue.lock();
-        match catalogue.casks.get(name).cloned() {
+        let names = self.inner.names.read();
+        match names.casks.get(name).cloned() {
             Some(shared) => {
                 check_compression(&shared.schema)?;
                 Ok(CaskTable::new(self.inner.clone(), shared))
             }
-            None if catalogue.tables.contains_key(name) => {
+            None if names.tables.contains_key(name) => {
                 Err(Error::TableKind { table: name.to_owned(), expected: "cask", found: "fixed" })
             }
             None => Err(Error::NoSuchTable { table: name.to_owned() }),

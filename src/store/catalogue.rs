@@ -21,11 +21,17 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// The tables that can be opened.
+/// The tables that can be opened. Whoever changes them holds the lock of [`Catalogue`] over the whole change, and that of the names for as long
+/// as it takes to note what has come of it: readers do not wait for the change.
 #[derive(Debug, Default)]
-pub(crate) struct Catalogue {
+pub(crate) struct Names {
     pub tables: BTreeMap<String, Arc<TableShared>>,
     pub casks: BTreeMap<String, Arc<CaskShared>>,
+}
+
+/// How far changes of the catalogue have come.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
     pub table_last: u32,
     pub ddl_last: u64,
     /// A change failed on the way: no more of them until the next opening.
@@ -88,6 +94,20 @@ impl TableShared {
 }
 
 impl StoreInner {
+    /// All tables, by name.
+    pub(crate) fn table_infos(&self) -> Vec<TableInfo> {
+        let (tables, casks): (Vec<_>, Vec<_>) = {
+            let names = self.names.read();
+            (names.tables.values().cloned().collect(), names.casks.values().cloned().collect())
+        };
+        // Looking at the memory of a table takes locks of its own.
+        let fixed = tables.iter().map(|shared| shared.info());
+        let mut infos: Vec<TableInfo> =
+            fixed.chain(casks.iter().map(|shared| shared.info())).collect();
+        infos.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        infos
+    }
+
     fn fixed_options(&self) -> FixedOptions {
         let small = self.shards[0].log.config().segment_size < 1 << 20;
         let growth = if small {
@@ -107,7 +127,7 @@ impl StoreInner {
         let mut catalogue = self.catalogue.lock();
         self.check_open()?;
         catalogue.check()?;
-        self.check_new(&catalogue, &schema)?;
+        self.check_new(&schema)?;
         let id = catalogue.table_last + 1;
         let budget = SlotBudget::new(&schema);
         let ddl = Ddl {
@@ -133,13 +153,14 @@ impl StoreInner {
             state_of.apply_create(shard, &ddl, &schema, New::Fixed(table.map(Box::new)));
         })?;
         let shared = Arc::new(TableShared::new(id, schema, budget, readers, orders));
-        catalogue.tables.insert(shared.schema.name.clone(), shared.clone());
+        self.names.write().tables.insert(shared.schema.name.clone(), shared.clone());
         Ok(shared)
     }
 
-    fn check_new(&self, catalogue: &Catalogue, schema: &TableSchema) -> Result<()> {
+    /// The lock of the catalogue is held.
+    fn check_new(&self, schema: &TableSchema) -> Result<()> {
         let name = &schema.name;
-        if catalogue.tables.contains_key(name) || catalogue.casks.contains_key(name) {
+        if self.names.read().id_of(name).is_ok() {
             return Err(Error::TableExists { table: name.clone() });
         }
         if let Placement::Pinned(shard) = schema.placement
@@ -171,7 +192,7 @@ impl StoreInner {
         let mut catalogue = self.catalogue.lock();
         self.check_open()?;
         catalogue.check()?;
-        self.check_new(&catalogue, &schema)?;
+        self.check_new(&schema)?;
         let id = catalogue.table_last + 1;
         let ddl = Ddl {
             number: catalogue.ddl_last + 1,
@@ -194,7 +215,7 @@ impl StoreInner {
             state_of.apply_create(shard, &ddl, &schema, New::Cask(keydir));
         })?;
         let shared = Arc::new(CaskShared::new(id, schema, keydirs));
-        catalogue.casks.insert(shared.schema.name.clone(), shared.clone());
+        self.names.write().casks.insert(shared.schema.name.clone(), shared.clone());
         Ok(shared)
     }
 
@@ -202,15 +223,19 @@ impl StoreInner {
         let mut catalogue = self.catalogue.lock();
         self.check_open()?;
         catalogue.check()?;
-        let id = catalogue.id_of(name)?;
+        let id = self.names.read().id_of(name)?;
         let ddl = Ddl { number: catalogue.ddl_last + 1, table: id, action: DdlAction::Drop };
         let changed = self.change(&mut catalogue, &ddl, |_, state_of| state_of.apply_drop(&ddl));
         if changed.is_ok() || catalogue.interrupted.is_some() {
             // Refused before any shard logged it, the table stays as it was.
-            if let Some(shared) = catalogue.tables.remove(name) {
+            let (table, cask) = {
+                let mut names = self.names.write();
+                (names.tables.remove(name), names.casks.remove(name))
+            };
+            if let Some(shared) = table {
                 shared.dropped.store(true, Ordering::Release);
             }
-            if let Some(shared) = catalogue.casks.remove(name) {
+            if let Some(shared) = cask {
                 shared.dropped.store(true, Ordering::Release);
             }
         }
@@ -232,16 +257,17 @@ impl StoreInner {
         let mut catalogue = self.catalogue.lock();
         self.check_open()?;
         catalogue.check()?;
-        let id = catalogue.id_of(name)?;
+        let id = self.names.read().id_of(name)?;
         let ddl = Ddl { number: catalogue.ddl_last + 1, table: id, action: DdlAction::Clear };
         let changed = self.change(&mut catalogue, &ddl, |_, state_of| state_of.apply_clear(&ddl));
         if let Some(cause) = &catalogue.interrupted {
             // It stays in the catalogue, and every handle says why it is of no use.
-            if let Some(shared) = catalogue.tables.get(name) {
+            let names = self.names.read();
+            if let Some(shared) = names.tables.get(name) {
                 let _ = shared.interrupted.set(cause.clone());
                 shared.dropped.store(true, Ordering::Release);
             }
-            if let Some(shared) = catalogue.casks.get(name) {
+            if let Some(shared) = names.casks.get(name) {
                 let _ = shared.interrupted.set(cause.clone());
                 shared.dropped.store(true, Ordering::Release);
             }
@@ -356,17 +382,15 @@ impl StoreInner {
     }
 
     fn budget_of(&self, table: u32, schema: &TableSchema) -> SlotBudget {
-        let catalogue = self.catalogue.lock();
-        let known = catalogue.tables.values().find(|shared| shared.id == table);
+        let names = self.names.read();
+        let known = names.tables.values().find(|shared| shared.id == table);
         known.map_or_else(|| SlotBudget::new(schema), |shared| shared.budget.clone())
     }
 
     /// The readers of a table as the shards have them now; after a completion the catalogue's may be short of some.
-    pub(crate) fn refresh_readers(&self) {
-        let mut catalogue = self.catalogue.lock();
-        let names: Vec<String> = catalogue.tables.keys().cloned().collect();
-        for name in names {
-            let shared = catalogue.tables[&name].clone();
+    pub(crate) fn refresh_readers(&mut self) {
+        let names = self.names.get_mut();
+        for shared in names.tables.values_mut() {
             let readers = self
                 .shards
                 .iter()
@@ -378,40 +402,30 @@ impl StoreInner {
             });
             let (schema, budget) = (shared.schema.clone(), shared.budget.clone());
             let fresh = TableShared::new(shared.id, schema, budget, readers, orders.collect());
-            catalogue.tables.insert(name, Arc::new(fresh));
+            *shared = Arc::new(fresh);
         }
-        let names: Vec<String> = catalogue.casks.keys().cloned().collect();
-        for name in names {
-            let shared = catalogue.casks[&name].clone();
+        for shared in names.casks.values_mut() {
             let (id, schema) = (shared.id, shared.schema.clone());
             let keydirs = self
                 .shards
                 .iter()
                 .map(|shard| shard.lock().state_ref().casks.get(&id).cloned())
                 .collect();
-            let fresh = CaskShared::new(id, schema, keydirs);
-            catalogue.casks.insert(name, Arc::new(fresh));
+            *shared = Arc::new(CaskShared::new(id, schema, keydirs));
         }
     }
 }
 
-impl Catalogue {
-    /// All tables, by name.
-    pub(crate) fn infos(&self) -> Vec<TableInfo> {
-        let fixed = self.tables.values().map(|shared| shared.info());
-        let mut infos: Vec<TableInfo> =
-            fixed.chain(self.casks.values().map(|shared| shared.info())).collect();
-        infos.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        infos
-    }
-
+impl Names {
     fn id_of(&self, name: &str) -> Result<u32> {
         let fixed = self.tables.get(name).map(|shared| shared.id);
         fixed
             .or_else(|| self.casks.get(name).map(|shared| shared.id))
             .ok_or_else(|| Error::NoSuchTable { table: name.to_owned() })
     }
+}
 
+impl Catalogue {
     fn check(&self) -> Result<()> {
         match &self.interrupted {
             None => Ok(()),

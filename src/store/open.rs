@@ -5,14 +5,14 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::report::RecoveryReport;
 use crate::shard::{Shard, ShardOptions, Timer, Upkeep, Worker};
-use crate::store::catalogue::{Catalogue, TableShared};
+use crate::store::catalogue::{Catalogue, Names, TableShared};
 use crate::store::complete::complete_ddl_in_memory;
 use crate::store::create::{self, Found, look, look_before_lock};
 use crate::store::epoch::{EpochState, read_history};
 use crate::store::lock::{guarded, lock, lock_to_read, poison_when_lost};
 use crate::store::recover::{Budgets, OpenedShard, ShardContext, read_shard, start_shard};
 use crate::store::{Store, StoreInner, witness};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use slotcask_format::StoreId;
 use slotcask_format::file_name::MERGE_RESERVE;
 use slotcask_format::history::{EpochKind, History};
@@ -155,7 +155,7 @@ impl Store {
             opened: env.clock.monotonic(),
         });
         let shelves = opened.iter().map(|shard| shard.shelf.clone()).collect();
-        let (catalogue, shards) = assemble(&env, &options, &context, opened, &timer);
+        let (catalogue, names, shards) = assemble(&env, &options, &context, opened, &timer);
         let mut inner = StoreInner {
             root: root.to_owned(),
             id,
@@ -174,6 +174,7 @@ impl Store {
             shelves,
             shards,
             catalogue: Mutex::new(catalogue),
+            names: RwLock::new(names),
             epoch: Mutex::new(EpochState { history, pending: Some(kind) }),
             recovery: report,
             workers: Mutex::new(Vec::new()),
@@ -311,8 +312,8 @@ fn assemble(
     context: &ShardContext,
     opened: Vec<OpenedShard>,
     timer: &Arc<Timer>,
-) -> (Catalogue, Vec<Arc<Shard>>) {
-    let mut catalogue = Catalogue::default();
+) -> (Catalogue, Names, Vec<Arc<Shard>>) {
+    let (mut catalogue, mut names) = (Catalogue::default(), Names::default());
     for shard in &opened {
         catalogue.table_last = catalogue.table_last.max(shard.table_last);
         let ddl = shard.ddl.as_ref().map_or(0, |ddl| ddl.number);
@@ -324,7 +325,7 @@ fn assemble(
         if schema.kind == TableKind::Cask {
             let keydirs = opened.iter().map(|shard| shard.keydirs.get(&id).cloned()).collect();
             let name = schema.name.clone();
-            catalogue.casks.insert(name, Arc::new(CaskShared::new(id, schema, keydirs)));
+            names.casks.insert(name, Arc::new(CaskShared::new(id, schema, keydirs)));
             continue;
         }
         let readers = opened.iter().map(|shard| shard.readers.get(&id).cloned()).collect();
@@ -332,7 +333,7 @@ fn assemble(
         let budget = context.budgets.of(id, &schema);
         let name = schema.name.clone();
         let shared = TableShared::new(id, schema, budget, readers, orders);
-        catalogue.tables.insert(name, Arc::new(shared));
+        names.tables.insert(name, Arc::new(shared));
     }
     let scrub_rate = options.scrub_rate.div_ceil(opened.len().max(1) as u64);
     let shards = opened
@@ -373,7 +374,7 @@ fn assemble(
             }))
         })
         .collect();
-    (catalogue, shards)
+    (catalogue, names, shards)
 }
 
 impl Options {
