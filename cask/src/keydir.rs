@@ -171,11 +171,20 @@ impl Keydir {
     #[must_use]
     pub fn places(&self) -> Vec<(Location, u64)> {
         let mut all = Vec::with_capacity(self.len() as usize);
-        for (number, stripe) in self.stripes.iter().enumerate() {
-            let room = Room { words: &self.words, stripe: number };
-            all.extend(stripe.0.read().places(&room).map(|(stored, place)| (place, stored)));
-        }
+        self.stripes().for_each(|stripe| self.places_of(stripe, &mut all));
         all
+    }
+
+    /// The numbers of all stripes.
+    pub fn stripes(&self) -> impl Iterator<Item = u16> + use<> {
+        0..STRIPES as u16
+    }
+
+    /// Adds what [`Keydir::places`] has of one stripe to `all`.
+    pub fn places_of(&self, stripe: u16, all: &mut Vec<(Location, u64)>) {
+        let room = self.room(stripe);
+        let stripe = self.stripes[room.stripe].0.read();
+        all.extend(stripe.places(&room).map(|(stored, place)| (place, stored)));
     }
 
     /// Keys.

@@ -8,6 +8,7 @@ use slotcask_format::BLOCK_SIZE;
 use slotcask_format::mutants;
 use slotcask_format::record::{self, RecordKind};
 use slotcask_io::{AlignedBuf, File};
+use slotcask_log::Files;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -80,29 +81,46 @@ impl CaskIter {
         self.window = None;
         let shelf = &self.table.store.shelves[self.shard];
         let Some(keydir) = &self.table.shared.keydirs[self.shard] else { return Ok(()) };
-        let mut absent_before = Vec::new();
-        loop {
-            let generations = shelf.files.generations();
-            self.files = generations
-                .into_iter()
-                .filter_map(|generation| Some((generation, shelf.files.get(generation)?)))
-                .collect();
-            self.places = keydir.places();
-            // A record that moved between the two looks may be in a file that was not there at the first. It is there at the next: files
-            // come before a key points to them, and go after.
-            let places = self.places.iter().map(|(at, _)| *at);
-            let absent: Vec<_> =
-                places.filter(|at| !self.files.contains_key(&at.generation())).collect();
-            if let Some(at) = absent.iter().find(|at| absent_before.contains(*at)) {
-                self.places.clear();
-                return Err(shelf.absent(*at));
-            }
-            if absent.is_empty() {
-                break;
-            }
-            absent_before = absent;
+        self.places = Vec::with_capacity(keydir.len() as usize);
+        self.files = open_files(&shelf.files);
+        let mut absent = Vec::new();
+        for stripe in keydir.stripes() {
+            let begin = self.places.len();
+            keydir.places_of(stripe, &mut self.places);
+            let of_stripe = self
+                .places
+                .extract_if(begin.., |(at, _)| !self.files.contains_key(&at.generation()));
+            absent.extend(of_stripe.map(|(at, stored)| (KeyHash { stripe, stored }, at)));
+        }
+        let looked_again = self.find_absent(absent);
+        if looked_again.is_err() {
+            self.places.clear();
         }
         self.places.sort_unstable_by(|a, b| b.cmp(a));
+        looked_again
+    }
+
+    /// Adds the places of keys whose records stood in files that were not there when the files were looked at. They have come since: a file comes
+    /// before a key points to it, and goes after. One that has gone already was left by its keys, so that the next round asks for those alone.
+    fn find_absent(&mut self, mut absent: Vec<(KeyHash, Location)>) -> Result<()> {
+        let shelf = &self.table.store.shelves[self.shard];
+        let keydir = self.table.keydir(self.shard);
+        while !absent.is_empty() {
+            self.files.append(&mut open_files(&shelf.files));
+            let mut still = Vec::new();
+            for (hash, at) in absent {
+                if self.files.contains_key(&at.generation()) {
+                    self.places.push((at, hash.stored));
+                    continue;
+                }
+                match keydir.get(hash) {
+                    Some(now) if now == at => return Err(shelf.absent(at)),
+                    Some(now) => still.push((hash, now)),
+                    None => {}
+                }
+            }
+            absent = still;
+        }
         Ok(())
     }
 
@@ -173,6 +191,12 @@ impl CaskIter {
     }
 }
 
+/// The files that there are, open.
+fn open_files(files: &Files) -> BTreeMap<u64, Arc<dyn File>> {
+    let generations = files.generations().into_iter();
+    generations.filter_map(|generation| Some((generation, files.get(generation)?))).collect()
+}
+
 impl Iterator for CaskIter {
     type Item = Result<(Vec<u8>, Vec<u8>)>;
 
@@ -180,5 +204,75 @@ impl Iterator for CaskIter {
         let next = self.next_record();
         let pair = |record: CachedRecord| (record.key().to_vec(), record.value().to_vec());
         self.ended.item(next.map(|record| record.map(pair)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::options::{Durability, Options};
+    use crate::store::Store;
+    use slotcask_io::sim::env_of;
+    use slotcask_io::{SimDisk, SimOptions};
+
+    fn store() -> Store {
+        let options = Options::new().shards(1).segment_size(16 << 10).log_size(6 * (16 << 10));
+        let options = options.background(false).huge_pages(false).durability(Durability::Buffered);
+        options.open_in(env_of(1, &SimDisk::new(SimOptions::default())), "/s").unwrap()
+    }
+
+    fn put(table: &CaskTable, keys: std::ops::Range<u32>, value: u8) {
+        keys.for_each(|key| table.put(key.to_le_bytes(), [value; 1000]).unwrap());
+    }
+
+    /// All places, none of whose files was there when the files were looked at.
+    fn absent(table: &CaskTable) -> Vec<(KeyHash, Location)> {
+        let keydir = table.keydir(0);
+        let of_stripe = |stripe| {
+            let mut places = Vec::new();
+            keydir.places_of(stripe, &mut places);
+            places.into_iter().map(move |(at, stored)| (KeyHash { stripe, stored }, at))
+        };
+        keydir.stripes().flat_map(of_stripe).collect()
+    }
+
+    #[test]
+    fn records_whose_files_came_and_went_are_looked_up_again() {
+        let store = store();
+        let table = store.cask("c").unwrap();
+        put(&table, 0..40, 1);
+        let before = absent(&table);
+        put(&table, 0..20, 2);
+        table.delete(39_u32.to_le_bytes()).unwrap();
+        store.rotate().unwrap();
+        store.checkpoint().unwrap();
+        store.merge().unwrap();
+        let files = &store.inner.shelves[0].files;
+        let is_gone = |at: &Location| files.get(at.generation()).is_none();
+        assert!(before.iter().any(|(_, at)| is_gone(at)), "no file went");
+        let mut iter = table.iter();
+        iter.loaded = true;
+        iter.find_absent(before).unwrap();
+        let mut pairs: Vec<_> = iter.map(|pair| pair.unwrap()).collect();
+        pairs.sort();
+        let value = |key: u32| if key < 20 { 2 } else { 1 };
+        let mut expected: Vec<_> =
+            (0..39_u32).map(|key| (key.to_le_bytes().to_vec(), vec![value(key); 1000])).collect();
+        expected.sort();
+        assert!(pairs == expected, "{} pairs", pairs.len());
+    }
+
+    #[test]
+    fn a_file_that_is_missing_is_an_error() {
+        let store = store();
+        let table = store.cask("c").unwrap();
+        put(&table, 0..40, 1);
+        let (_, at) = absent(&table)[0];
+        store.inner.shelves[0].files.remove(at.generation());
+        let mut iter = table.iter();
+        let error = iter.next().unwrap().unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+        assert!(error.to_string().contains("the file is not there"), "{error}");
     }
 }
