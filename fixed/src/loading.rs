@@ -74,6 +74,8 @@ pub struct Loading {
     pub(crate) report: LoadReport,
     /// No checkpoint was writing pages when the store stopped.
     pub(crate) at_rest: bool,
+    /// Newest epoch of the history.
+    pub(crate) epoch_last: u32,
 }
 
 /// What verification saw.
@@ -147,6 +149,11 @@ impl Loading {
         self.at_rest = at_rest;
     }
 
+    /// Says which epoch of the history is the newest: no slot can be of a later one.
+    pub fn set_epoch_last(&mut self, epoch_last: u32) {
+        self.epoch_last = epoch_last;
+    }
+
     /// A table whose creation is replayed from the log: no checkpoint has it. Files of its name are what a crash left, and
     /// are made anew by [`FixedTable::begin_writing`](crate::FixedTable::begin_writing).
     ///
@@ -196,6 +203,7 @@ impl Loading {
             cleared: false,
             findings: Vec::new(),
             at_rest: false,
+            epoch_last: u32::MAX,
             report: LoadReport::default(),
         })
     }
@@ -330,6 +338,7 @@ impl Verify<'_> {
                 redone: false,
                 cleared: true,
                 in_log: true,
+                in_epochs: true,
                 in_history: true,
             };
             assert_eq!(decide_slot(case), SlotDecision::Free);

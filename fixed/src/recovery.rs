@@ -33,6 +33,8 @@ pub struct SlotCase {
     pub cleared: bool,
     /// Its sequence is at most the last one of the log.
     pub in_log: bool,
+    /// Its epoch is one of the history, or older.
+    pub in_epochs: bool,
     /// Its epoch and sequence are part of the history.
     pub in_history: bool,
 }
@@ -48,6 +50,8 @@ pub enum SlotDecision {
     Bad,
     /// A slot from a future that the log never had.
     BeyondLog,
+    /// A slot of an epoch that the history never had: the history is an older one.
+    BeyondHistory,
 }
 
 /// One row: predicates (`None`: either) and the decision. The first row that fits counts.
@@ -63,6 +67,8 @@ pub struct SlotRule {
     pub cleared: Option<bool>,
     /// [`SlotCase::in_log`].
     pub in_log: Option<bool>,
+    /// [`SlotCase::in_epochs`].
+    pub in_epochs: Option<bool>,
     /// [`SlotCase::in_history`].
     pub in_history: Option<bool>,
     /// What becomes of the slot.
@@ -71,26 +77,27 @@ pub struct SlotRule {
 
 const fn slot_rule(
     name: &'static str,
-    cells: [Option<bool>; 5],
+    cells: [Option<bool>; 6],
     decision: SlotDecision,
 ) -> SlotRule {
-    let [good, redone, cleared, in_log, in_history] = cells;
-    SlotRule { name, good, redone, cleared, in_log, in_history, decision }
+    let [good, redone, cleared, in_log, in_epochs, in_history] = cells;
+    SlotRule { name, good, redone, cleared, in_log, in_epochs, in_history, decision }
 }
 
 const YES: Option<bool> = Some(true);
 const NO: Option<bool> = Some(false);
 const ANY: Option<bool> = None;
 
-/// Rules for slots. Cells: good, redone, cleared, in log, in history.
+/// Rules for slots. Cells: good, redone, cleared, in log, in epochs, in history.
 pub const SLOT_RULES: &[SlotRule] = &[
-    slot_rule("written by redo", [ANY, YES, ANY, ANY, ANY], SlotDecision::Keep),
-    slot_rule("torn, then cleared", [NO, NO, YES, ANY, ANY], SlotDecision::Free),
-    slot_rule("damaged", [NO, NO, NO, ANY, ANY], SlotDecision::Bad),
-    slot_rule("older than the clear", [YES, NO, YES, ANY, ANY], SlotDecision::Free),
-    slot_rule("beyond the log", [YES, NO, NO, NO, ANY], SlotDecision::BeyondLog),
-    slot_rule("cut from history", [YES, NO, NO, YES, NO], SlotDecision::Free),
-    slot_rule("checkpointed", [YES, NO, NO, YES, YES], SlotDecision::Keep),
+    slot_rule("written by redo", [ANY, YES, ANY, ANY, ANY, ANY], SlotDecision::Keep),
+    slot_rule("torn, then cleared", [NO, NO, YES, ANY, ANY, ANY], SlotDecision::Free),
+    slot_rule("damaged", [NO, NO, NO, ANY, ANY, ANY], SlotDecision::Bad),
+    slot_rule("older than the clear", [YES, NO, YES, ANY, ANY, ANY], SlotDecision::Free),
+    slot_rule("beyond the log", [YES, NO, NO, NO, ANY, ANY], SlotDecision::BeyondLog),
+    slot_rule("beyond history", [YES, NO, NO, YES, NO, ANY], SlotDecision::BeyondHistory),
+    slot_rule("cut from history", [YES, NO, NO, YES, YES, NO], SlotDecision::Free),
+    slot_rule("checkpointed", [YES, NO, NO, YES, YES, YES], SlotDecision::Keep),
 ];
 
 /// What becomes of a slot.
@@ -107,6 +114,7 @@ pub fn decide_slot(case: SlotCase) -> SlotDecision {
                 && fits(rule.redone, case.redone)
                 && fits(rule.cleared, case.cleared)
                 && fits(rule.in_log, case.in_log)
+                && fits(rule.in_epochs, case.in_epochs)
                 && fits(rule.in_history, case.in_history)
         })
         .expect("the rules cover all cases")
@@ -179,21 +187,35 @@ mod tests {
             redone: bits & 2 != 0,
             cleared: bits & 4 != 0,
             in_log: bits & 8 != 0,
-            in_history: bits & 16 != 0,
+            in_epochs: bits & 16 != 0,
+            in_history: bits & 32 != 0,
         }
     }
 
     #[test]
     fn every_slot_case_fits_exactly_one_rule() {
         let mut used = vec![false; SLOT_RULES.len()];
-        for bits in 0..32 {
+        for bits in 0..64 {
             let case = case(bits);
-            let is = [case.good, case.redone, case.cleared, case.in_log, case.in_history];
+            let is = [
+                case.good,
+                case.redone,
+                case.cleared,
+                case.in_log,
+                case.in_epochs,
+                case.in_history,
+            ];
             let fitting: Vec<usize> = (0..SLOT_RULES.len())
                 .filter(|at| {
                     let rule = &SLOT_RULES[*at];
-                    let cells =
-                        [rule.good, rule.redone, rule.cleared, rule.in_log, rule.in_history];
+                    let cells = [
+                        rule.good,
+                        rule.redone,
+                        rule.cleared,
+                        rule.in_log,
+                        rule.in_epochs,
+                        rule.in_history,
+                    ];
                     cells.iter().zip(is).all(|(cell, is)| cell.is_none_or(|want| want == is))
                 })
                 .collect();
@@ -206,8 +228,14 @@ mod tests {
 
     #[test]
     fn slots_are_lost_in_two_cases_alone() {
-        let torn =
-            SlotCase { good: false, redone: false, cleared: false, in_log: true, in_history: true };
+        let torn = SlotCase {
+            good: false,
+            redone: false,
+            cleared: false,
+            in_log: true,
+            in_epochs: true,
+            in_history: true,
+        };
         assert_eq!(decide_slot(torn), SlotDecision::Bad);
         assert_eq!(decide_slot(SlotCase { redone: true, ..torn }), SlotDecision::Keep);
         assert_eq!(decide_slot(SlotCase { cleared: true, ..torn }), SlotDecision::Free);
@@ -217,6 +245,8 @@ mod tests {
         let outside = SlotCase { in_log: false, in_history: false, ..good };
         assert_eq!(decide_slot(outside), SlotDecision::BeyondLog);
         assert_eq!(decide_slot(SlotCase { in_history: false, ..good }), SlotDecision::Free);
+        let unknown = SlotCase { in_epochs: false, in_history: false, ..good };
+        assert_eq!(decide_slot(unknown), SlotDecision::BeyondHistory);
     }
 
     #[test]

@@ -95,8 +95,14 @@ impl Loading {
 
     /// Damaged slots that no record wrote and no clear freed.
     fn judge_bad_slots(&mut self) {
-        let case =
-            SlotCase { good: false, redone: false, cleared: false, in_log: true, in_history: true };
+        let case = SlotCase {
+            good: false,
+            redone: false,
+            cleared: false,
+            in_log: true,
+            in_epochs: true,
+            in_history: true,
+        };
         let bad = std::mem::take(&mut self.seen.bad);
         for slot in bad.iter().take(FINDINGS_MAX) {
             if decide_slot(case) != SlotDecision::Bad {
@@ -142,6 +148,7 @@ impl Loading {
                 redone: false,
                 cleared: false,
                 in_log: meta.sequence <= log_end,
+                in_epochs: meta.epoch <= self.epoch_last,
                 in_history: valid(meta.epoch, meta.sequence),
             };
             match decide_slot(case) {
@@ -150,6 +157,14 @@ impl Loading {
                     self.free_slot(slot, meta);
                     self.dirty.insert(self.place.layout.page_of(slot));
                     self.report.slots_void += 1;
+                }
+                SlotDecision::BeyondHistory => {
+                    high_water = slot + 1;
+                    let reason = format!(
+                        "it is of epoch {}, and the history ends at epoch {}: put back the history file that belongs to it",
+                        meta.epoch, self.epoch_last
+                    );
+                    self.find(self.place.bad_slots("slot", slot, reason));
                 }
                 SlotDecision::Bad | SlotDecision::BeyondLog => {
                     high_water = slot + 1;

@@ -41,6 +41,24 @@ fn a_slot_cut_from_history_is_free_and_counted() {
 }
 
 #[test]
+fn a_slot_of_an_epoch_that_the_history_does_not_have_is_corruption() {
+    let mut rig = Rig::small();
+    let slot = rig.put(1, 1).unwrap();
+    rig.checkpoint().unwrap();
+    let wreck = rig.close();
+    let (_, _, mut loading) = wreck.loading(true).unwrap();
+    // A history from before the first epoch, which holds nothing.
+    loading.set_epoch_last(0);
+    match loading.finish(wreck.log_end(), &|_, _| false, hash) {
+        Err(FixedError::Corrupt(corruption)) => {
+            assert_eq!((corruption.what, corruption.at), ("slot", u64::from(slot)));
+            assert!(corruption.reason.contains("the history ends at epoch 0"), "{corruption}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn the_same_key_in_two_slots_is_corruption() {
     let mut rig = Rig::small();
     let first = rig.put(1, 1).unwrap();

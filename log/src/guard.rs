@@ -70,8 +70,15 @@ impl<S> Guard<'_, S> {
     }
 
     /// Begins an epoch: records appended from now on belong to it.
+    ///
+    /// # Panics
+    /// When it is not above the epoch so far; openings refuse a log that is ahead of the history ([`crate::recovery::ScanReport::epoch`]).
     pub fn set_epoch(&mut self, epoch: u32) {
-        assert!(epoch > self.locked.writer.epoch);
+        let so_far = self.locked.writer.epoch;
+        assert!(
+            epoch > so_far,
+            "epoch {epoch} begins, and epoch {so_far} was not refused by the opening"
+        );
         self.locked.writer.epoch = epoch;
         // One flush belongs to one epoch.
         self.locked.writer.close_gather();

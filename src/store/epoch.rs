@@ -30,7 +30,9 @@ impl StoreInner {
         let mut id = [0; 16];
         self.env.entropy.fill(&mut id);
         let cuts = self.shards.iter().map(|shard| shard.lock().last_sequence()).collect();
-        let number = state.history.last() + 1;
+        let number = state.history.last().checked_add(1).ok_or_else(|| Error::Limit {
+            reason: "the store has begun as many epochs as have a number".to_owned(),
+        })?;
         let epoch = Epoch { number, kind, id, time_ms: self.env.clock.wall_ms(), cuts };
         let mut history = state.history.clone();
         history.epochs.push(epoch);
@@ -48,7 +50,6 @@ impl StoreInner {
             write()?;
         }
         state.history = history;
-        state.pending = None;
         for shard in &self.shards {
             *shard.history.lock() = state.history.clone();
             let mut guard = shard.lock();
@@ -57,6 +58,8 @@ impl StoreInner {
             }
             guard.state().epoch_open = true;
         }
+        // Not before: writers of a shard that was not told come back here for as long as there is anything to begin.
+        state.pending = None;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use slotcask_fixed::{
     FixedOptions, FixedTable, GrowthOptions, Loading, ShardIdent, SlotBudget, SlotReader,
 };
 use slotcask_format::StoreId;
-use slotcask_format::file_name::ShardFile;
+use slotcask_format::file_name::{HISTORY, ShardFile};
 use slotcask_format::hint::HintTables;
 use slotcask_format::history::History;
 use slotcask_format::manifest::{DataFileState, TableState};
@@ -94,6 +94,27 @@ impl ShardContext {
         CaskIdent { store: ident.store, shard, dir: ident.dir, map: self.map_data }
     }
 
+    /// Refuses what is of an epoch that the history does not have. An epoch is in the history before anything of it is
+    /// written, so the history is an older one: what is missing there cannot be told from what it has cut off.
+    fn known_epoch(&self, epoch: u32, what: impl FnOnce() -> String) -> Result<()> {
+        let last = self.history.last();
+        if epoch <= last {
+            return Ok(());
+        }
+        let reason = format!(
+            "{} is of epoch {epoch}, and the history ends at epoch {last}: this history file is older than the shards, put \
+             back the one that belongs to them",
+            what()
+        );
+        Err(Error::corrupt(&self.root.join(HISTORY), 0, reason))
+    }
+
+    /// Refuses a log that is ahead of the history, be it by flushes without records, of which no visitor is told: the next
+    /// epoch would not be a new one there.
+    pub(crate) fn known_log(&self, shard: u8, scan: &ScanReport) -> Result<()> {
+        self.known_epoch(scan.epoch, || format!("the log of shard {shard}"))
+    }
+
     /// A record of the log was written again at another place.
     fn moved(&self, shard: u8, state: &mut ShardState, record: &Record<'_>, place: (u64, u64)) {
         let Some(keydir) = state.casks.get(&record.table) else { return };
@@ -162,6 +183,7 @@ pub(crate) fn read_shard(context: &ShardContext, number: u8) -> Result<ReadShard
     };
     let mut redo = Redo::load(context, number, &opening)?;
     let scan = opening.scan(redo.scan_from, &mut redo)?;
+    context.known_log(number, &scan)?;
     if let Some(cut) =
         context.history.epochs.last().and_then(|epoch| epoch.cuts.get(usize::from(number)))
         && scan.last_sequence < *cut
@@ -328,6 +350,12 @@ impl<'a> Redo<'a> {
     /// Loads the tables that the manifest lists.
     pub(crate) fn load(context: &'a ShardContext, number: u8, opening: &Opening) -> Result<Self> {
         let manifest = opening.state();
+        context.known_epoch(manifest.epoch, || format!("the manifest of shard {number}"))?;
+        for file in &manifest.data {
+            context.known_epoch(file.epoch_max, || {
+                format!("data file {} of shard {number}", file.generation)
+            })?;
+        }
         let ident = context.ident(number);
         let fixed_ident = ShardIdent { store: context.store, shard: number };
         let on_shard: Vec<TableState> = manifest
@@ -390,6 +418,7 @@ impl<'a> Redo<'a> {
             )
             .map_err(|error| Error::of_fixed(error, u32::from(number), &table.schema.name))?;
             loading.set_at_rest(manifest.checkpoint_begun <= manifest.checkpoint);
+            loading.set_epoch_last(context.history.last());
             redo.loadings.insert(table.table, loading);
         }
         Ok(redo)
@@ -397,6 +426,12 @@ impl<'a> Redo<'a> {
 
     fn shard(&self) -> u32 {
         u32::from(self.ident.shard)
+    }
+
+    fn known_record(&self, record: &Record<'_>) -> Result<()> {
+        self.context.known_epoch(record.epoch, || {
+            format!("record {} of shard {}", record.sequence, self.ident.shard)
+        })
     }
 
     fn ddl(&mut self, record: &Record<'_>) -> Result<()> {
@@ -528,34 +563,24 @@ impl LogVisitor for Redo<'_> {
         if !cask {
             return self.record(record);
         }
+        self.known_record(record)?;
         let cleared = self.catalogue.get(&record.table).map_or(0, |entry| entry.clear_sequence);
         if record.sequence <= cleared {
             return Ok(());
         }
-        if record.epoch > self.context.history.last()
-            || !self.context.history.holds(self.ident.shard, record.epoch, record.sequence)
-        {
-            // Judged, and refused or counted, as every record is.
+        if !self.context.history.holds(self.ident.shard, record.epoch, record.sequence) {
+            // Counted, as every record is.
             return self.record(record);
         }
         self.cask.apply(record, generation, offset)
     }
 
     fn record(&mut self, record: &Record<'_>) -> Result<()> {
+        self.known_record(record)?;
         if record.sequence < self.redo_sequence {
             return Ok(());
         }
-        let history = &self.context.history;
-        if record.epoch > history.last() {
-            let reason = format!(
-                "record {} is of epoch {}, and the history ends at epoch {}: the history is older than the log",
-                record.sequence,
-                record.epoch,
-                history.last()
-            );
-            return Err(Error::corrupt(&self.context.root, 0, reason));
-        }
-        if !history.holds(self.ident.shard, record.epoch, record.sequence) {
+        if !self.context.history.holds(self.ident.shard, record.epoch, record.sequence) {
             self.void_records += 1;
             return Ok(());
         }

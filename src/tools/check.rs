@@ -172,6 +172,7 @@ fn try_shard(
     let mut redo = Redo::load(context, number, &opening)?;
     // Every record is read, not only what recovery would redo.
     let scan = opening.scan(1, &mut redo)?;
+    context.known_log(number, &scan)?;
     report.records += scan.records;
     if scan.truncated_flushes > 0 {
         let reason = format!(

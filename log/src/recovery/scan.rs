@@ -80,6 +80,8 @@ pub struct ScanReport {
     pub truncated_bytes: u64,
     /// Highest time floor seen.
     pub time_floor_ms: u64,
+    /// Newest epoch seen, of the manifest or a flush; the next one that begins is above it.
+    pub epoch: u32,
 }
 
 /// Where the log ends, for whoever goes on with it.
@@ -220,6 +222,7 @@ impl Opening {
                 truncated_flushes: 0,
                 truncated_bytes: 0,
                 time_floor_ms: 0,
+                epoch: 0,
             },
             facts: Facts::default(),
             void: Vec::new(),
@@ -650,6 +653,7 @@ impl<V: LogVisitor> Walk<'_, V> {
         self.report.last_sequence = last;
         self.report.watermark = self.end.watermark.min(last);
         self.report.time_floor_ms = self.end.time_floor_ms;
+        self.report.epoch = self.end.epoch;
         (self.report, self.end, self.stop)
     }
 }
