@@ -13,9 +13,22 @@ use slotcask_format::{BLOCK_SIZE, Reason};
 use slotcask_io::{AlignedBuf, File};
 use std::path::Path;
 
-/// Reads a small file whole.
-pub(crate) fn read_whole(file: &dyn File) -> Result<AlignedBuf> {
-    let size = file.size()?;
+/// Reads a small file whole, the one of that path.
+///
+/// # Errors
+/// [`Error::Corrupt`] when it is longer than `size_max`: nobody asks for as much memory as a damaged length says.
+pub(crate) fn read_whole(file: &dyn File, path: &Path, size_max: u64) -> Result<AlignedBuf> {
+    let found = file.size()?;
+    if found > size_max {
+        let what = "bytes of the file";
+        return Err(refuse(path, 0, Reason::Range { what, found, max: size_max }));
+    }
+    read_front(file, size_max)
+}
+
+/// Reads whole blocks from the front of a file, up to `size_max` bytes.
+pub(crate) fn read_front(file: &dyn File, size_max: u64) -> Result<AlignedBuf> {
+    let size = file.size()?.min(size_max);
     let whole = usize::try_from(size).unwrap_or(usize::MAX) / BLOCK_SIZE * BLOCK_SIZE;
     let mut bytes = AlignedBuf::zeroed(whole.max(BLOCK_SIZE));
     if whole == 0 {

@@ -5,9 +5,11 @@ mod common;
 use common::{ROOT, assert_says, b, files_named, picture, reopen, store, table, tiny, world};
 use slotcask::{Error, Options, Store, StoreId};
 use slotcask_format::checksum::Seed;
+use slotcask_format::history::HISTORY_FILE_SIZE_MAX;
+use slotcask_format::manifest::MANIFEST_FILE_SIZE_MAX;
 use slotcask_format::superblock::{STORE_MAGIC, SUPERBLOCK_FILE_SIZE, Superblock};
-use slotcask_io::SimDisk;
 use slotcask_io::sim::{CrashPlan, Fault, FaultError, OpFilter, OpKind, env_of};
+use slotcask_io::{Disk, OpenMode, SimDisk};
 use std::path::{Path, PathBuf};
 use zerocopy::IntoBytes;
 
@@ -192,6 +194,54 @@ fn missing_files_are_refused_by_name() {
         assert!(error.is_corruption(), "{name}: {error}");
         assert_says(&error, &[name]);
     }
+}
+
+/// No length of a file, however it came to be, decides how much memory is asked for.
+#[test]
+fn files_that_are_longer_than_the_format_makes_them_are_refused_unread() {
+    let limits = [
+        ("store", SUPERBLOCK_FILE_SIZE as u64),
+        ("history", HISTORY_FILE_SIZE_MAX),
+        ("shard-001/manifest-", MANIFEST_FILE_SIZE_MAX),
+    ];
+    for (name, size_max) in limits {
+        let disk = closed_store(16);
+        let prefix = format!("{ROOT}/{name}");
+        let path = disk.files().into_iter().map(|(path, _)| path).find(|path| {
+            let path = path.to_string_lossy();
+            path.starts_with(&prefix) && !path.ends_with("tmp")
+        });
+        let path = path.unwrap();
+        disk.open(&path, OpenMode::ReadWrite).unwrap().allocate(size_max + 4096).unwrap();
+        let found = (size_max + 4096).to_string();
+        for options in [tiny(2), tiny(2).read_only(true)] {
+            let error = options.open_in(env_of(99, &disk), ROOT).map(drop).unwrap_err();
+            assert!(matches!(&error, Error::Corrupt { path: at, .. } if *at == path), "{error}");
+            assert_says(&error, &[&found, &size_max.to_string()]);
+        }
+        let checked = slotcask::tools::check(&env_of(13, &disk), Path::new(ROOT), &mut |_, _| {});
+        match checked {
+            Ok(report) => {
+                assert!(report.findings.iter().any(|found| found.path == path), "{report:?}")
+            }
+            Err(error) => assert_says(&error, &[&found]),
+        }
+    }
+}
+
+#[test]
+fn a_spare_manifest_that_is_too_long_is_not_used() {
+    let disk = closed_store(17);
+    let spare = Path::new(ROOT).join("shard-000/manifest-spare.tmp");
+    disk.put_file(&spare, &[]);
+    let file = disk.open(&spare, OpenMode::ReadWrite).unwrap();
+    file.allocate(MANIFEST_FILE_SIZE_MAX + 4096).unwrap();
+    drop(file);
+    let fault = Fault::forever(OpFilter::Kind(OpKind::Create), 0, FaultError::Enospc);
+    disk.inject(fault.on_path("manifest-"));
+    // A smaller manifest would do on a full disk, and this one is larger than any.
+    let opened = reopen(&disk, 2).map(drop);
+    assert!(matches!(&opened, Err(error) if error.is_out_of_resources()), "{opened:?}");
 }
 
 #[test]

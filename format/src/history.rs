@@ -12,6 +12,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 /// Magic of a history file.
 pub const HISTORY_MAGIC: u32 = u32::from_le_bytes(*b"SCHI");
+/// Longest history file, in bytes: half a million epochs of the most shards, and few enough to be read into memory.
+pub const HISTORY_FILE_SIZE_MAX: u64 = 1 << 30;
 
 layout! {
     /// Header of the history file; the epochs follow, padded with zeros to a block.

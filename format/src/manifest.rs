@@ -24,6 +24,9 @@ pub const MANIFEST_DATA_OFFSET: u64 = BLOCK_SIZE as u64;
 pub const NUMBER_MAX: u64 = u64::MAX >> 1;
 /// Longest state, in bytes.
 pub const MANIFEST_STATE_LEN_MAX: usize = 64 << 20;
+/// Longest manifest file, in bytes: one is made with room for four times its header and the longest record.
+pub const MANIFEST_FILE_SIZE_MAX: u64 =
+    4 * (BLOCK_SIZE + round_up(ManifestRecordHeader::SIZE + MANIFEST_STATE_LEN_MAX)) as u64;
 
 layout! {
     /// First block of a manifest file.

@@ -6,8 +6,8 @@ use crate::segments::lending;
 use slotcask_format::checksum::Seed;
 use slotcask_format::file_name::{ShardFile, TEMPORARY};
 use slotcask_format::manifest::{
-    MANIFEST_DATA_OFFSET, ManifestHeader, ManifestRecordHeader, ManifestState, NUMBER_MAX,
-    decode_record, encode_record, manifest_seed,
+    MANIFEST_DATA_OFFSET, MANIFEST_FILE_SIZE_MAX, ManifestHeader, ManifestRecordHeader,
+    ManifestState, NUMBER_MAX, decode_record, encode_record, manifest_seed,
 };
 use slotcask_format::{BLOCK_SIZE, Reason};
 use slotcask_io::{AlignedBuf, Env, File, IoErrorKind, OpenMode};
@@ -79,7 +79,13 @@ impl ManifestScan {
         };
         let path = path_of(generation);
         let file = env.disk.open(&path, OpenMode::Read)?;
-        let size = file.size()? / BLOCK_SIZE as u64 * BLOCK_SIZE as u64;
+        let found = file.size()?;
+        if found > MANIFEST_FILE_SIZE_MAX {
+            let what = "bytes of a manifest file";
+            let reason = Reason::Range { what, found, max: MANIFEST_FILE_SIZE_MAX };
+            return Err(LogError::corrupt(&path, 0, reason.to_string()));
+        }
+        let size = found / BLOCK_SIZE as u64 * BLOCK_SIZE as u64;
         let mut bytes = AlignedBuf::zeroed(usize::try_from(size).unwrap_or(usize::MAX));
         file.read_at(0, &mut bytes)?;
         let bad = |at: u64, reason: Reason| match reason {
@@ -229,7 +235,7 @@ impl Manifest {
             match env.disk.open(&spare, OpenMode::ReadWrite) {
                 Ok(file) => {
                     let found = file.size()? / BLOCK_SIZE as u64 * BLOCK_SIZE as u64;
-                    if !fits(found) {
+                    if found > MANIFEST_FILE_SIZE_MAX || !fits(found) {
                         return Ok(None);
                     }
                     file.write_at(0, &whole(found))?;

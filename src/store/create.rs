@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::store::epoch::write_history;
 use slotcask_format::file_name::{HISTORY, LOCK, SUPERBLOCK, ShardFile, TEMPORARY, shard_dir};
 use slotcask_format::history::History;
-use slotcask_format::superblock::{FEATURE_TORN_PAGE_PROTECTION, Superblock};
+use slotcask_format::superblock::{FEATURE_TORN_PAGE_PROTECTION, SUPERBLOCK_FILE_SIZE, Superblock};
 use slotcask_format::{Reason, StoreId};
 use slotcask_io::{AlignedBuf, Env, IoErrorKind, OpenMode};
 use slotcask_log::recovery::Opening;
@@ -57,8 +57,14 @@ pub(crate) fn look(env: &Env, root: &Path) -> Result<Found> {
     let path = root.join(SUPERBLOCK);
     if entries.iter().any(|entry| entry.name == SUPERBLOCK && !entry.stat.is_dir) {
         let file = env.disk.open(&path, OpenMode::Read)?;
-        let bytes = crate::tools::read_whole(file.as_ref())?;
+        // A file that is not ours is told by what stands in it, whatever its length.
+        let (found, max) = (file.size()?, SUPERBLOCK_FILE_SIZE as u64);
+        let bytes = crate::tools::read_front(file.as_ref(), max)?;
         return match Superblock::decode_file(&bytes) {
+            Ok(_) if found > max => {
+                let what = "bytes of the file";
+                Err(crate::tools::refuse(&path, 0, Reason::Range { what, found, max }))
+            }
             Ok((superblock, damage)) => Ok(Found::Store(Box::new(superblock), damage)),
             Err(reason) => Err(crate::tools::refuse(&path, 0, reason)),
         };

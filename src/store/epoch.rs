@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::store::StoreInner;
 use slotcask_format::file_name::{HISTORY, TEMPORARY};
-use slotcask_format::history::{Epoch, EpochKind, History};
+use slotcask_format::history::{Epoch, EpochKind, HISTORY_FILE_SIZE_MAX, History};
 use slotcask_format::{StoreId, mutants};
 use slotcask_io::{AlignedBuf, Env, OpenMode};
 use std::path::Path;
@@ -78,6 +78,10 @@ pub(crate) fn write_history(
         env.disk.remove(&temporary)?;
     }
     let bytes = AlignedBuf::copy_of(&history.encode_file(store, shards));
+    if bytes.len() as u64 > HISTORY_FILE_SIZE_MAX {
+        let reason = format!("the history of epochs is longer than {HISTORY_FILE_SIZE_MAX} bytes");
+        return Err(Error::Limit { reason });
+    }
     let write = || {
         let file = env.disk.open(&temporary, OpenMode::Create)?;
         file.write_at(0, &bytes)?;
@@ -101,7 +105,7 @@ pub(crate) fn read_history(env: &Env, root: &Path, store: StoreId, shards: u8) -
         }
         _ => Error::Io(error),
     })?;
-    let bytes = crate::tools::read_whole(file.as_ref())?;
+    let bytes = crate::tools::read_whole(file.as_ref(), &path, HISTORY_FILE_SIZE_MAX)?;
     History::decode_file(&bytes, store, shards)
         .map_err(|reason| crate::tools::refuse(&path, 0, reason))
 }

@@ -9,8 +9,9 @@ use crate::options::Options;
 use crate::store::open::context;
 use crate::store::{Found, ShardContext, look};
 use slotcask_format::file_name::{HISTORY, LOCK, SUPERBLOCK, shard_dir};
-use slotcask_format::history::History;
+use slotcask_format::history::{HISTORY_FILE_SIZE_MAX, History};
 use slotcask_format::record::Record;
+use slotcask_format::superblock::SUPERBLOCK_FILE_SIZE;
 use slotcask_io::{Env, OpenMode};
 use slotcask_log::recovery::{LogVisitor, Opening};
 use slotcask_log::{LogConfig, LogIdent};
@@ -39,8 +40,9 @@ pub(crate) fn undisturbed<T>(
 /// What a writer changes, a line for each part.
 fn fingerprint(env: &Env, root: &Path) -> Vec<String> {
     let mut lines = vec![listing(env, root)];
-    for name in [SUPERBLOCK, HISTORY] {
-        lines.push(text(bytes_hash(env, &root.join(name))));
+    let limits = [(SUPERBLOCK, SUPERBLOCK_FILE_SIZE as u64), (HISTORY, HISTORY_FILE_SIZE_MAX)];
+    for (name, size_max) in limits {
+        lines.push(text(bytes_hash(env, &root.join(name), size_max)));
     }
     let Ok(Found::Store(superblock, _)) = look(env, root) else { return lines };
     let options = Options::new().read_only(true);
@@ -69,9 +71,9 @@ fn listing(env: &Env, dir: &Path) -> String {
     }))
 }
 
-fn bytes_hash(env: &Env, path: &Path) -> Result<u64> {
+fn bytes_hash(env: &Env, path: &Path, size_max: u64) -> Result<u64> {
     let file = env.disk.open(path, OpenMode::Read)?;
-    Ok(xxh3_64(&crate::tools::read_whole(file.as_ref())?))
+    Ok(xxh3_64(&crate::tools::read_whole(file.as_ref(), path, size_max)?))
 }
 
 /// Where the manifest and the log of a shard end. The log of a shard that was closed is not read: its manifest changes before it does.

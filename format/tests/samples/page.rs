@@ -4,7 +4,7 @@ use super::{Golden, STORE, dump};
 use slotcask_format::checksum::Seed;
 use slotcask_format::file_name::{DOUBLE_WRITE, HISTORY, LOCK, SUPERBLOCK, ShardFile, shard_dir};
 use slotcask_format::slot::SlotLayout;
-use slotcask_format::{block, flush, layout, manifest, page_map, record, schema};
+use slotcask_format::{block, flush, history, layout, manifest, page_map, record, schema};
 use slotcask_format::{segment, slot, slot_file, superblock};
 use std::fmt::Write;
 
@@ -119,6 +119,8 @@ fn limits() -> String {
             "`manifest::MANIFEST_STATE_LEN_MAX`",
             manifest::MANIFEST_STATE_LEN_MAX as u64,
         ),
+        ("manifest file", "`manifest::MANIFEST_FILE_SIZE_MAX`", manifest::MANIFEST_FILE_SIZE_MAX),
+        ("history file", "`history::HISTORY_FILE_SIZE_MAX`", history::HISTORY_FILE_SIZE_MAX),
         ("checksums in a map block", "`page_map::MAP_ENTRIES`", page_map::MAP_ENTRIES as u64),
         (
             "first flush in a segment",
