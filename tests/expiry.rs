@@ -298,6 +298,47 @@ fn a_clock_that_is_set_moves_no_deadline_and_brings_nothing_back() {
     }
 }
 
+/// Lists are made by the store's time, not by the clock of the opening: shards that had nothing to write know it from the others.
+#[test]
+fn what_vanishes_is_taken_out_soon_after_an_opening_whose_clock_is_behind() {
+    for killed in [false, true] {
+        let disk = SimDisk::new(SimOptions::default());
+        let clock = Arc::new(SimClock::new());
+        let open = |disk: &SimDisk| {
+            let env = Env { clock: clock.clone(), ..env_of(1, disk) };
+            tiny(2).open_in(env, ROOT).unwrap()
+        };
+        let store = open(&disk);
+        let pinned = TableOptions::fixed(4, 4).deadlines(true).pinned(0);
+        let tables = [
+            Any::Fixed(store.create_table("f", pinned).unwrap()),
+            Any::Cask(store.create_cask("c", &CaskOptions::new().pinned(0)).unwrap()),
+        ];
+        for (table, key) in tables.iter().flat_map(|table| (0..10).map(move |key| (table, key))) {
+            table.put(key, b"soon", &ttl(86_460_000)).unwrap();
+        }
+        drop(tables);
+        // A day goes by, of which the other shard alone has a record.
+        clock.advance(Duration::from_secs(86_400));
+        let other = store.create_cask("o", &CaskOptions::new().pinned(1)).unwrap();
+        other.put("k", "v").unwrap();
+        drop(other);
+        let disk = if killed {
+            disk.after_kill()
+        } else {
+            store.close().unwrap();
+            disk
+        };
+        drop(store);
+        clock.set_wall_ms(1_000);
+        let store = open(&disk);
+        store.open_cask("c").unwrap().put("other", "x").unwrap();
+        clock.advance(Duration::from_secs(65));
+        while store.poll().unwrap() {}
+        assert_eq!(store.stats().unwrap().shards[0].expired, 20, "killed {killed}");
+    }
+}
+
 #[test]
 fn slots_that_vanished_are_used_again_and_many_are_taken_out_in_a_few_rounds() {
     let world = World::new();

@@ -3,7 +3,6 @@
 use crate::cask::Usage;
 use crate::cask::usage::FileUse;
 use crate::error::{Error, Result};
-use crate::shard::Deadlines;
 use slotcask_cask::{CaskIdent, KeyHash, Keydir, Location, TableToLoad};
 use slotcask_format::file_name::ShardFile;
 use slotcask_format::hint::HintTables;
@@ -22,7 +21,8 @@ use std::sync::Arc;
 pub(crate) struct CaskRedo {
     pub keydirs: BTreeMap<u32, Arc<Keydir>>,
     pub usage: Usage,
-    pub expiry: Deadlines<Location>,
+    /// When records vanish, to be listed once all logs have said how late it is.
+    pub deadlines: Vec<(u64, Location)>,
     pub files: Vec<(DataFileState, Arc<dyn File>)>,
     /// Hints that were missing or damaged, to be written when the shard is written to.
     pub rebuilt: Vec<(DataFileState, HintTables)>,
@@ -52,8 +52,8 @@ impl CaskRedo {
         let loaded = slotcask_cask::load(env, ident, &manifest.data, &tables, hash_seed, history)
             .map_err(|error| Error::of_cask(error, u32::from(ident.shard)))?;
         slotcask_io::give_back(manifest.data.iter().map(|file| file.end).sum());
-        let expiry = Deadlines::new(env.clock.wall_ms());
-        let mut redo = Self { hash_seed, rebuilt: loaded.rebuilt, expiry, ..Self::default() };
+        let (rebuilt, deadlines) = (loaded.rebuilt, loaded.deadlines);
+        let mut redo = Self { hash_seed, rebuilt, deadlines, ..Self::default() };
         for (table, keydir) in loaded.keydirs {
             redo.keydirs.insert(table, Arc::new(keydir));
         }
@@ -73,9 +73,6 @@ impl CaskRedo {
                 },
             );
         }
-        for (deadline_ms, at) in loaded.deadlines {
-            redo.expiry.add(deadline_ms, at);
-        }
         Ok(redo)
     }
 
@@ -90,7 +87,7 @@ impl CaskRedo {
         apply(
             keydir,
             &mut self.usage,
-            &mut self.expiry,
+            &mut |deadline_ms, at| self.deadlines.push((deadline_ms, at)),
             self.hash_seed,
             record,
             (generation, offset),
@@ -105,11 +102,11 @@ impl CaskRedo {
     }
 }
 
-/// Applies a record to keydir and figures.
+/// Applies a record to keydir and figures; `vanishes` gets deadlines.
 pub(crate) fn apply(
     keydir: &Keydir,
     usage: &mut Usage,
-    expiry: &mut Deadlines<Location>,
+    vanishes: &mut dyn FnMut(u64, Location),
     hash_seed: u64,
     record: &Record<'_>,
     (generation, offset): (u64, u64),
@@ -132,7 +129,7 @@ pub(crate) fn apply(
         usage.put(at);
         let deadline_ms = deadline_of(record.extension).ok().flatten();
         if let Some(deadline_ms) = deadline_ms {
-            expiry.add(deadline_ms, at);
+            vanishes(deadline_ms, at);
         }
         let old = keydir.put(hash, at);
         keydir.note_put(record.key, old.is_some(), deadline_ms.is_some());

@@ -148,10 +148,8 @@ impl Store {
         } else {
             EpochKind::Recovered
         };
-        // Time goes on from the latest that the store has seen.
-        let floor = opened.iter().map(|shard| shard.time_floor_ms).max().unwrap_or(0);
         let timer = Arc::new(Timer {
-            base_ms: env.clock.wall_ms().max(floor),
+            base_ms: time_of(&context, opened.iter().map(|shard| shard.time_floor_ms)),
             opened: env.clock.monotonic(),
         });
         let shelves = opened.iter().map(|shard| shard.shelf.clone()).collect();
@@ -284,7 +282,13 @@ fn open_shards(
     if context.read_only {
         complete_ddl_in_memory(context, &mut read)?;
     }
-    on_each(context, read, start_shard)
+    let now_ms = time_of(context, read.iter().map(|shard| shard.time_floor_ms));
+    on_each(context, read, |context, shard| start_shard(context, shard, now_ms))
+}
+
+/// Time goes on from the latest that any shard has seen.
+fn time_of(context: &ShardContext, floors: impl Iterator<Item = u64>) -> u64 {
+    floors.fold(context.env.clock.wall_ms(), u64::max)
 }
 
 fn on_each<T: Send, U: Send>(

@@ -6,7 +6,7 @@ use crate::report::ShardRecovery;
 use crate::shard::{CatalogueEntry, Deadlines, ShardState};
 use crate::store::ManifestWitness;
 use parking_lot::Mutex;
-use slotcask_cask::{Cache, CaskIdent, Keydir};
+use slotcask_cask::{Cache, CaskIdent, Keydir, Location};
 use slotcask_fixed::{
     FixedOptions, FixedTable, GrowthOptions, Loading, ShardIdent, SlotBudget, SlotReader,
 };
@@ -126,7 +126,9 @@ impl ShardContext {
             return;
         }
         let ShardState { usage, expiry, .. } = state;
-        if let Err(error) = crate::cask::apply(keydir, usage, expiry, self.hash_seed, record, place)
+        let vanishes = &mut |deadline_ms, at| expiry.add(deadline_ms, at);
+        if let Err(error) =
+            crate::cask::apply(keydir, usage, vanishes, self.hash_seed, record, place)
         {
             tracing::error!(%error, "a record cannot be pointed to where it stands now");
         }
@@ -164,9 +166,11 @@ pub(crate) struct ReadShard {
     pub state: ShardState,
     clean: bool,
     pub report: ShardRecovery,
-    time_floor_ms: u64,
+    pub time_floor_ms: u64,
     data: Vec<(DataFileState, Arc<dyn File>)>,
     rebuilt: Vec<(DataFileState, HintTables)>,
+    /// When records of cask tables vanish.
+    deadlines: Vec<(u64, Location)>,
 }
 
 /// Reads one shard and decides whether it can be taken.
@@ -198,18 +202,38 @@ pub(crate) fn read_shard(context: &ShardContext, number: u8) -> Result<ReadShard
     report.void_slots += redo.void_records;
     let data = std::mem::take(&mut redo.cask.files);
     let rebuilt = std::mem::take(&mut redo.cask.rebuilt);
+    let deadlines = std::mem::take(&mut redo.cask.deadlines);
     report.hints_rebuilt = rebuilt.len() as u64;
     let state = redo.finish(&scan, &mut report)?;
     let time_floor_ms = scan.time_floor_ms;
-    Ok(ReadShard { number, opening, state, clean, report, time_floor_ms, data, rebuilt })
+    Ok(ReadShard { number, opening, state, clean, report, time_floor_ms, data, rebuilt, deadlines })
 }
 
-/// Does the first writes of a shard, once all shards of the store are known to be whole.
-pub(crate) fn start_shard(context: &ShardContext, read: ReadShard) -> Result<OpenedShard> {
-    let ReadShard { number, opening, mut state, clean, mut report, time_floor_ms, data, rebuilt } =
-        read;
+/// Lists what vanishes when, at the time of the store: by a clock that is behind, all deadlines would be far ahead, and looked at as rarely.
+fn list_deadlines(state: &mut ShardState, deadlines: Vec<(u64, Location)>, now_ms: u64) {
+    state.expiry = Deadlines::new(now_ms);
+    for (deadline_ms, at) in deadlines {
+        state.expiry.add(deadline_ms, at);
+    }
+    state.expiry_kept = state.expiry.len();
+    state.slot_expiry = Deadlines::new(now_ms);
+    let tables: Vec<u32> = state.tables.iter().flatten().map(|table| table.table()).collect();
+    for table in tables {
+        state.list_deadlines(table);
+    }
+}
+
+/// Does the first writes of a shard, once all shards of the store are known to be whole. It is `now_ms` by the time of the store.
+pub(crate) fn start_shard(
+    context: &ShardContext,
+    read: ReadShard,
+    now_ms: u64,
+) -> Result<OpenedShard> {
+    let ReadShard { number, opening, mut state, clean, mut report, .. } = read;
+    let ReadShard { time_floor_ms, data, rebuilt, deadlines, .. } = read;
     let of_log = |error| Error::of_log(error, u32::from(number));
     if !context.read_only {
+        list_deadlines(&mut state, deadlines, now_ms);
         let of_fixed = |error| Error::of_fixed(error, u32::from(number), "");
         if context.torn_page_protection {
             let ident = ShardIdent { store: context.store, shard: number };
@@ -503,11 +527,8 @@ impl<'a> Redo<'a> {
             table_last: self.table_last,
             casks: self.cask.keydirs,
             usage: self.cask.usage,
-            expiry: self.cask.expiry,
             ..ShardState::default()
         };
-        state.expiry_kept = state.expiry.len();
-        state.slot_expiry = Deadlines::new(self.context.env.clock.wall_ms());
         let seed = self.context.hash_seed;
         let history = &self.context.history;
         for (id, loading) in self.loadings {
@@ -522,7 +543,6 @@ impl<'a> Redo<'a> {
             report.pages_restored += u64::from(found.pages_overlaid);
             report.headers_damaged += u64::from(found.headers_damaged);
             state.set_table(id, Some(table));
-            state.list_deadlines(id);
         }
         Ok(state)
     }
