@@ -82,6 +82,10 @@ impl CaskTable {
 
     /// The value of `key`, once it is durable: what this answers no crash undoes. A key that is missing is missing durably.
     ///
+    /// A value whose deadline has passed is missing as well, and of the time the store knows over restarts what it has recorded: each flush and each
+    /// checkpoint notes how late it is. Where nothing was written since the deadline and the process is killed, or the power fails, an opening by a clock that was set back
+    /// finds the value again. Any durable write after the read rules that out.
+    ///
     /// # Errors
     /// As [`CaskTable::get`], and [`Error::Poisoned`] when the shard failed before what was seen was durable.
     pub fn get_durable(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
