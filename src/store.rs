@@ -178,9 +178,10 @@ impl Store {
     /// All tables, by name. Does not wait for a change of the catalogue that is under way, as [`Store::open_table`].
     ///
     /// # Errors
-    /// [`Error::Reentered`].
+    /// [`Error::Closed`], [`Error::Reentered`].
     pub fn tables(&self) -> Result<Vec<TableInfo>> {
         refuse_in_update()?;
+        self.inner.check_open()?;
         Ok(self.inner.table_infos())
     }
 
@@ -208,9 +209,10 @@ impl Store {
     /// Makes everything durable that was written before the call.
     ///
     /// # Errors
-    /// [`Error::Poisoned`] when a shard failed.
+    /// [`Error::Poisoned`] when a shard failed; [`Error::Closed`], [`Error::Reentered`].
     pub fn sync(&self) -> Result<()> {
         refuse_in_update()?;
+        self.inner.check_open()?;
         // All of them, whatever one says.
         let mut first = Ok(());
         for shard in &self.inner.shards {
@@ -308,14 +310,15 @@ impl Store {
     /// written; not for merges, checkpoints or changes of the catalogue.
     ///
     /// # Errors
-    /// [`Error::Reentered`].
+    /// [`Error::Closed`], [`Error::Reentered`].
     pub fn stats(&self) -> Result<Stats> {
         refuse_in_update()?;
+        self.inner.check_open()?;
         Ok(Stats::of(&self.inner))
     }
 
-    /// Flushes, checkpoints, marks the store as cleanly closed and releases its lock. Every later call answers
-    /// [`Error::Closed`]. Done by dropping the last handle too, where an error can only be logged. A second call waits for the first.
+    /// Flushes, checkpoints, marks the store as cleanly closed and releases its lock. Every later call that can fail answers
+    /// [`Error::Closed`], but for this one; tickets have their answers. Done by dropping the last handle too, where an error can only be logged. A second call waits for the first.
     ///
     /// # Errors
     /// The first failure; then the next opening recovers, and a second call answers [`Error::Closed`].
