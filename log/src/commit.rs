@@ -211,6 +211,18 @@ impl Commit {
         }
     }
 
+    /// Wakes those whose records were in the flush that has ended, where whoever has the role goes on with the next.
+    pub fn wake_flushed(&self) {
+        let (row, waiting) = {
+            let state = self.state.lock();
+            let row = state.next_row ^ 1;
+            (row, state.waiting[row])
+        };
+        if waiting > 0 {
+            self.rows[row].notify_all();
+        }
+    }
+
     /// The log failed: nothing beyond the durable cursor will ever be.
     pub fn poison(&self, cause: &Cause) {
         {

@@ -61,13 +61,15 @@ impl<S> ShardLog<S> {
     /// Flushes until nothing is left that was appended before the call; returns false when someone else is flushing.
     pub fn flush_background(&self) -> bool {
         let last = self.lock().last_sequence();
-        // The role is given back after each: who waits for a flush that has ended is woken by that.
-        while self.commit.try_lead(|| self.flush_once()) {
-            if self.commit.is_poisoned() || (self.durable() >= last && !self.has_queued()) {
-                return true;
+        self.commit.try_lead(|| {
+            loop {
+                self.flush_once();
+                if self.commit.is_poisoned() || (self.durable() >= last && !self.has_queued()) {
+                    break;
+                }
+                self.commit.wake_flushed();
             }
-        }
-        false
+        })
     }
 
     /// True when something waits to be flushed.
