@@ -50,7 +50,7 @@ pub const DIRECTED: [&[Op]; 21] = {
         &[CaskPut, Seal, CaskOverwrite, Seal, CaskRangeDelete, CaskFlood, Merge, Kill],
         &[Grow, CaskPut, Seal, CaskExpire, Seal, Put, CaskFlood, Merge, Seal, Merge],
         // A segment becomes a data file of which the opening wrote a part.
-        &[CaskFill, Sync, Kill, CaskPut, CaskPut, CaskPut, CaskPut, CaskPut, Seal, Kill],
+        &[Seal, CaskFill, Sync, Kill, CaskPut, CaskPut, CaskPut, CaskPut, CaskPut, Seal, Kill],
     ]
 };
 
