@@ -333,14 +333,7 @@ impl Verify<'_> {
         }
         let sequence = header.sequence.get();
         if sequence <= self.clear_sequence {
-            let case = SlotCase {
-                good: true,
-                redone: false,
-                cleared: true,
-                in_log: true,
-                in_epochs: true,
-                in_history: true,
-            };
+            let case = SlotCase { cleared: true, ..SlotCase::CHECKPOINTED };
             assert_eq!(decide_slot(case), SlotDecision::Free);
             slot.fill(0);
             seen.cleared += 1;

@@ -39,6 +39,18 @@ pub struct SlotCase {
     pub in_history: bool,
 }
 
+impl SlotCase {
+    /// A good slot that a checkpoint wrote and nothing has voided.
+    pub(crate) const CHECKPOINTED: Self = Self {
+        good: true,
+        redone: false,
+        cleared: false,
+        in_log: true,
+        in_epochs: true,
+        in_history: true,
+    };
+}
+
 /// What becomes of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlotDecision {
@@ -228,14 +240,7 @@ mod tests {
 
     #[test]
     fn slots_are_lost_in_two_cases_alone() {
-        let torn = SlotCase {
-            good: false,
-            redone: false,
-            cleared: false,
-            in_log: true,
-            in_epochs: true,
-            in_history: true,
-        };
+        let torn = SlotCase { good: false, ..SlotCase::CHECKPOINTED };
         assert_eq!(decide_slot(torn), SlotDecision::Bad);
         assert_eq!(decide_slot(SlotCase { redone: true, ..torn }), SlotDecision::Keep);
         assert_eq!(decide_slot(SlotCase { cleared: true, ..torn }), SlotDecision::Free);

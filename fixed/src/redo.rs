@@ -146,14 +146,7 @@ impl Loading {
     /// Replays a clear of the table: slots up to `sequence` hold nothing. Call it for every clear of the redo range, also
     /// for one that the manifest names already: it excuses what a checkpoint after the clear may have left half written.
     pub fn clear(&mut self, sequence: u64) {
-        let cleared = |good| SlotCase {
-            good,
-            redone: false,
-            cleared: true,
-            in_log: true,
-            in_epochs: true,
-            in_history: true,
-        };
+        let cleared = |good| SlotCase { good, cleared: true, ..SlotCase::CHECKPOINTED };
         assert_eq!(decide_slot(cleared(false)), SlotDecision::Free);
         assert_eq!(decide_slot(cleared(true)), SlotDecision::Free);
         self.clear_sequence = self.clear_sequence.max(sequence);

@@ -95,14 +95,7 @@ impl Loading {
 
     /// Damaged slots that no record wrote and no clear freed.
     fn judge_bad_slots(&mut self) {
-        let case = SlotCase {
-            good: false,
-            redone: false,
-            cleared: false,
-            in_log: true,
-            in_epochs: true,
-            in_history: true,
-        };
+        let case = SlotCase { good: false, ..SlotCase::CHECKPOINTED };
         let bad = std::mem::take(&mut self.seen.bad);
         for slot in bad.iter().take(FINDINGS_MAX) {
             if decide_slot(case) != SlotDecision::Bad {

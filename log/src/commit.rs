@@ -212,7 +212,7 @@ impl Commit {
     }
 
     /// Wakes those whose records were in the flush that has ended, where whoever has the role goes on with the next.
-    pub fn wake_flushed(&self) {
+    pub(crate) fn wake_flushed(&self) {
         let (row, waiting) = {
             let state = self.state.lock();
             let row = state.next_row ^ 1;
@@ -297,5 +297,47 @@ impl Commit {
         if orphaned {
             self.rows[next].notify_one();
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// Whoever has the flush role may go on with flush after flush: who waits for one of them is woken when that ends.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the deadline of a test is of real time")]
+    fn a_waiter_is_woken_when_its_flush_ends() {
+        let commit = Commit::new(0);
+        let (begun, may_wait) = mpsc::channel();
+        let (returned, woken) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let commit = &commit;
+            scope.spawn(move || {
+                may_wait.recv().unwrap();
+                commit
+                    .wait(1, None, || Duration::ZERO, || unreachable!("the role is taken"))
+                    .unwrap();
+                returned.send(()).unwrap();
+            });
+            assert!(commit.try_lead(|| {
+                commit.begin(1);
+                begun.send(()).unwrap();
+                // Counted under the lock that it gives up only by sleeping.
+                let end = Instant::now() + PATIENCE;
+                while commit.state.lock().waiting == [0, 0] {
+                    assert!(Instant::now() < end, "nobody waits");
+                    std::thread::yield_now();
+                }
+                commit.advance(1);
+                commit.wake_flushed();
+                // The role is not given back before it has returned.
+                woken.recv_timeout(PATIENCE).expect("nobody woke it");
+            }));
+        });
     }
 }

@@ -427,14 +427,21 @@ impl Shard {
         if interval_passed {
             self.served_us.store(now.as_micros() as u64, Ordering::Relaxed);
         }
-        let asked = self.flush_asked.swap(false, Ordering::Relaxed);
-        if (asked || interval_passed) && self.log.has_unflushed() {
-            // A failure poisons the shard.
-            let _ = self.flush();
-        } else if self.log.has_queued() {
+        if !self.flush_awaited(interval_passed) && self.log.has_queued() {
             // Or somebody else does.
             self.log.flush_background();
         }
+    }
+
+    /// Flushes if somebody asked for it or buffered writes have waited long enough; tells whether.
+    fn flush_awaited(&self, interval_passed: bool) -> bool {
+        let asked = self.flush_asked.swap(false, Ordering::Relaxed);
+        let is_due = (asked || interval_passed) && self.log.has_unflushed();
+        if is_due {
+            // A failure poisons the shard, which ends whatever this is in the middle of.
+            let _ = self.flush();
+        }
+        is_due
     }
 
     /// In the middle of a merge, which holds the upkeep lock: segments for who waits for one, and a flush if somebody asked for it or
@@ -445,11 +452,7 @@ impl Shard {
         if !self.log.is_refused() {
             let _ = self.prepare();
         }
-        let asked = self.flush_asked.swap(false, Ordering::Relaxed);
-        if (asked || interval_passed) && self.log.has_unflushed() {
-            // A failure poisons the shard, which ends the merge.
-            let _ = self.flush();
-        }
+        self.flush_awaited(interval_passed);
     }
 
     /// In the middle of a long merge too: room in fixed tables, and a checkpoint if it is due and `may` be, so that writers need not wait for the
