@@ -24,6 +24,10 @@ use std::sync::Arc;
 /// Longest single write, bytes.
 const WRITE_LEN_MAX: usize = 256 << 10;
 
+/// Longest run of clean pages that is written so that the dirty ones on its sides go out in one write. Without such runs a table
+/// of which most pages are dirty takes four times as many writes, whose completions interrupt writers.
+const BRIDGE_MAX: u32 = 4;
+
 /// A checkpoint that runs. `copy_batch` needs the shard's lock, all else works without it. Give it back to the table:
 /// through [`Checkpoint::finish`] and [`FixedTable::checkpoint_done`], or by [`FixedTable::checkpoint_failed`].
 #[derive(Debug)]
@@ -43,6 +47,11 @@ pub struct Checkpoint {
     /// Pages in use when it began.
     pages: u32,
     next: Option<u32>,
+    /// Pages before this one are written even when they are clean.
+    bridge_end: u32,
+    /// Dirty pages, and clean ones, that were written since the last gap.
+    run_dirty: u32,
+    run_clean: u32,
     batch: Vec<u32>,
     batch_pages_max: usize,
     /// Pages at the front of the batch that have their checksums.
@@ -126,6 +135,9 @@ impl FixedTable {
             clear_sequence: self.clear_sequence,
             pages,
             next: dirty.next(0),
+            bridge_end: 0,
+            run_dirty: 0,
+            run_clean: 0,
             batch: Vec::with_capacity(batch_pages_max),
             batch_pages_max,
             sealed_pages: 0,
@@ -223,7 +235,6 @@ impl Checkpoint {
             self.next = None;
         }
         let page_size = self.place.layout.page_size;
-        let buf = self.parts.buf.as_mut().expect("the buffer is here until the end");
         for _ in 0..pages_max {
             if self.batch.len() >= self.batch_pages_max {
                 break;
@@ -237,13 +248,38 @@ impl Checkpoint {
                 break;
             }
             let at = self.batch.len() * page_size;
+            let buf = self.parts.buf.as_mut().expect("the buffer is here until the end");
             table.writer.copy_page(page, &mut buf[at..at + page_size]);
             self.batch.push(page);
-            // A bridge needs a neighbour on either side in the same batch, and pages so small that a write costs more than they do.
-            let bridges = page_size == BLOCK_SIZE && self.batch.len() + 2 <= self.batch_pages_max;
-            self.next = after(&self.parts.dirty, page, bridges);
+            self.next = self.after(page);
         }
         self.next.is_some()
+    }
+
+    /// The page to write after `page`, the last of the batch: the next dirty one, or a clean one on the way to it. One write then does
+    /// for what lies on both sides, which costs the device and the processor less than a write of its own.
+    fn after(&mut self, page: u32) -> Option<u32> {
+        if page + 1 < self.bridge_end {
+            return Some(page + 1);
+        }
+        let next = self.parts.dirty.next(page + 1)?;
+        let gap = next - page - 1;
+        self.run_dirty += 1;
+        if gap > 0 {
+            // A bridge has both ends in one batch, and pages so small that a write costs more than they do. Longer ones only
+            // where most pages are dirty, so that little is written for nothing.
+            let fits = self.place.layout.page_size == BLOCK_SIZE
+                && self.batch.len() + (gap as usize) < self.batch_pages_max;
+            let dense =
+                gap == 1 || (gap <= BRIDGE_MAX && (self.run_clean + gap) * 2 <= self.run_dirty);
+            if fits && dense {
+                self.run_clean += gap;
+                self.bridge_end = next;
+                return Some(page + 1);
+            }
+            (self.run_dirty, self.run_clean) = (0, 0);
+        }
+        Some(next)
     }
 
     /// Computes the checksums of the pages that were copied since the last call. Without the lock: between two holdings of
@@ -348,13 +384,6 @@ impl Checkpoint {
             parts: std::mem::take(&mut self.parts),
         })
     }
-}
-
-/// The page to write after `page`: the next dirty one. With `bridges` a single clean page before it is written too, so that one write
-/// does for its neighbours: that costs the device and the processor less than a write of its own.
-fn after(dirty: &PageSet, page: u32, bridges: bool) -> Option<u32> {
-    let next = dirty.next(page + 1)?;
-    Some(if bridges && next == page + 2 { page + 1 } else { next })
 }
 
 fn sequence_of(slot: &[u8]) -> u64 {

@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::Rig;
-use slotcask_io::sim::{Fault, FaultError, OpFilter, OpKind};
+use common::{Rig, options, schema};
+use slotcask_fixed::FixedOptions;
+use slotcask_io::sim::{Fault, FaultError, OpFilter, OpKind, Profile};
 
 #[test]
 fn it_asks_for_the_highest_sequence_in_the_batch() {
@@ -55,9 +56,12 @@ fn a_batch_ends_when_the_buffer_is_full() {
 
 /// Ten pages that were written, some changed since; and the slots of a page.
 fn ten_pages_of_which_dirty(dirty: &[u64]) -> (Rig, u64) {
-    let mut rig = Rig::small();
+    pages_of_which_dirty(Rig::small(), 10, dirty)
+}
+
+fn pages_of_which_dirty(mut rig: Rig, count: u64, dirty: &[u64]) -> (Rig, u64) {
     let slots = rig.layout().slots_per_page as u64;
-    for number in 0..10 * slots {
+    for number in 0..count * slots {
         rig.put(number, number).unwrap();
     }
     rig.checkpoint().unwrap();
@@ -93,6 +97,38 @@ fn a_clean_page_is_not_written_where_nothing_joins_it() {
     rig.durable = rig.last();
     rig.commit(&mut checkpoint, redo).unwrap();
     rig.close().open_and_compare("a batch that ends at a gap");
+}
+
+/// How many pages a checkpoint writes when these of 40 are dirty and a batch holds 36.
+fn written(dirty: impl IntoIterator<Item = u64>) -> u64 {
+    let options = FixedOptions { batch_bytes: 36 << 12, ..options() };
+    let rig = Rig::new(Profile::Sector512, schema(16, 64, 100_000), options);
+    let (mut rig, _) = pages_of_which_dirty(rig, 40, &dirty.into_iter().collect::<Vec<_>>());
+    let (mut checkpoint, redo) = rig.begin();
+    while rig.batch(&mut checkpoint).unwrap() {}
+    let pages = checkpoint.pages_done();
+    rig.durable = rig.last();
+    rig.commit(&mut checkpoint, redo).unwrap();
+    rig.close().open_and_compare("bridges");
+    pages
+}
+
+#[test]
+fn up_to_four_clean_pages_are_written_where_twice_as_many_are_dirty() {
+    assert_eq!(written((0..8).chain(12..20)), 20);
+    assert_eq!(
+        written((0..7).chain(11..20)),
+        16,
+        "seven dirty pages are too few for a bridge of four"
+    );
+    assert_eq!(written((0..20).chain(25..30)), 25, "five are too many");
+    // What was bridged before counts, until there is a gap.
+    assert_eq!(written((0..8).chain(12..16).chain([18])), 8 + 4 + 4 + 2 + 1);
+    assert_eq!(written((0..8).chain(12..16).chain([19])), 8 + 4 + 4 + 1);
+    assert_eq!(written((0..8).chain(13..17).chain([19])), 8 + 4 + 2 + 1);
+    // A bridge does not reach into the next batch.
+    assert_eq!(written((0..33).chain([35])), 36);
+    assert_eq!(written((0..34).chain([36])), 35);
 }
 
 #[test]
