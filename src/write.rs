@@ -23,8 +23,8 @@ const INSERTS_PER_LOOK: u32 = 256;
 pub(crate) enum Obstacle {
     /// The log has no room; the number of segments that were prepared is given.
     Log(Refusal, usize),
-    /// The slot file of this table has no room.
-    Slots(u32),
+    /// The slot file of this table has no room; the pages that it had room for are given.
+    Slots(u32, u32),
     /// The epoch of this opening has not begun.
     Epoch,
     /// The write cannot be.
@@ -245,7 +245,7 @@ impl Table {
                     return Ok((route.shard, sequence));
                 }
                 Err(
-                    Obstacle::Log(Refusal::NoSegment | Refusal::QueueFull, _) | Obstacle::Slots(_),
+                    Obstacle::Log(Refusal::NoSegment | Refusal::QueueFull, _) | Obstacle::Slots(..),
                 ) if !may_wait => {
                     shard.bell.ring();
                     return Err(Error::WouldBlock);
@@ -349,7 +349,7 @@ impl Table {
         let table =
             state.tables[id as usize].as_mut().expect("the table was there under this lock");
         let slot = table.reserve().map_err(|error| match error {
-            FixedError::NoRoom { .. } => Obstacle::Slots(id),
+            FixedError::NoRoom { .. } => Obstacle::Slots(id, table.room().allocated_pages),
             error => Obstacle::Error(Error::of_fixed(error, 0, self.name())),
         })?;
         if look {
@@ -498,7 +498,7 @@ impl StoreInner {
         match obstacle {
             Obstacle::Error(error) => Err(error),
             Obstacle::Epoch => self.begin_epoch(),
-            Obstacle::Slots(table) => shard.grow(table, deadline),
+            Obstacle::Slots(table, pages) => shard.grow(table, pages, deadline),
             Obstacle::Log(refusal, prepared) => shard.relieve(refusal, prepared, deadline),
         }
     }

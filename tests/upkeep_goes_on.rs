@@ -121,6 +121,47 @@ fn who_may_not_wait_does_not_wait_for_slots() {
     drop(table.try_write(b(key), b(key)).unwrap());
 }
 
+/// What becomes of a batch of two new keys where one slot is left.
+fn a_batch_of_two_in_one_slot(
+    fault: Option<FaultError>,
+    left_is_given_back: bool,
+) -> Option<Error> {
+    let (env, disk) = world(10);
+    let store = roomy().open_in(env, ROOT).unwrap();
+    let table = table(&store, "t");
+    store.poll().unwrap();
+    let slots = slots_of_four_pages(&store);
+    let fill = if left_is_given_back { slots } else { slots - 1 };
+    (0..fill).for_each(|n| drop(table.try_write(b(n), b(n)).unwrap()));
+    if left_is_given_back {
+        table.delete(b(0)).unwrap();
+    }
+    if let Some(error) = fault {
+        disk.inject(Fault::forever(OpFilter::Kind(OpKind::Allocate), 0, error).on_path("slots"));
+    }
+    let mut batch = store.batch();
+    batch.put(&table, b(slots), b(1)).unwrap();
+    batch.put(&table, b(slots + 1), b(2)).unwrap();
+    // Without an answer the test ends all the same.
+    let (tell, told) = std::sync::mpsc::channel();
+    let commit = move || drop(tell.send(batch.commit().err()));
+    drop(std::thread::Builder::new().spawn(commit).unwrap());
+    let error = told.recv_timeout(Duration::from_secs(60)).expect("the batch does not end");
+    let both = [slots, slots + 1].map(|n| table.get(b(n)).unwrap().is_some());
+    assert_eq!(both, [error.is_none(); 2]);
+    error
+}
+
+#[test]
+fn a_batch_that_needs_more_slots_than_are_left_has_them_made() {
+    for left_is_given_back in [false, true] {
+        let error = a_batch_of_two_in_one_slot(None, left_is_given_back);
+        assert!(error.is_none(), "{error:?}");
+        let error = a_batch_of_two_in_one_slot(Some(FaultError::Enospc), left_is_given_back);
+        assert!(matches!(error, Some(Error::DiskFull { .. })), "{error:?}");
+    }
+}
+
 /// A store with a table that has no slot left, and data files that are worth a merge.
 fn without_slots(clock: Arc<SimClock>) -> (Store, SimDisk, slotcask::Table, u64) {
     let (mut env, disk) = world(7);

@@ -259,12 +259,12 @@ impl Checkpoint {
     /// The page to write after `page`, the last of the batch: the next dirty one, or a clean one on the way to it. One write then does
     /// for what lies on both sides, which costs the device and the processor less than a write of its own.
     fn after(&mut self, page: u32) -> Option<u32> {
+        self.run_dirty += u32::from(page >= self.bridge_end);
         if page + 1 < self.bridge_end {
             return Some(page + 1);
         }
         let next = self.parts.dirty.next(page + 1)?;
         let gap = next - page - 1;
-        self.run_dirty += 1;
         if gap > 0 {
             // A bridge has both ends in one batch, and pages so small that a write costs more than they do. Longer ones only
             // where most pages are dirty, so that little is written for nothing.

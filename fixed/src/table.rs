@@ -392,15 +392,6 @@ impl FixedTable {
         self.allocated_pages = self.allocated_pages.max(grown.pages);
     }
 
-    /// True when a slot can be reserved without a larger file, or never again.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        let slot = self.high_water;
-        !self.free.is_empty()
-            || self.place.layout.page_of(slot) < self.allocated_pages
-            || slot >= self.schema.slot_count_max
-    }
-
     /// True when the next checkpoint has something to do for this table. While it is true, a manifest record that moves the
     /// start of redo must not be written without a checkpoint of this table.
     #[must_use]

@@ -126,6 +126,8 @@ fn up_to_four_clean_pages_are_written_where_twice_as_many_are_dirty() {
     assert_eq!(written((0..8).chain(12..16).chain([18])), 8 + 4 + 4 + 2 + 1);
     assert_eq!(written((0..8).chain(12..16).chain([19])), 8 + 4 + 4 + 1);
     assert_eq!(written((0..8).chain(13..17).chain([19])), 8 + 4 + 2 + 1);
+    assert_eq!(written((0..8).chain(12..19).chain([23])), 8 + 4 + 7 + 1, "15 dirty, 8 clean");
+    assert_eq!(written((0..8).chain(12..20).chain([24])), 8 + 4 + 8 + 4 + 1);
     // A bridge does not reach into the next batch.
     assert_eq!(written((0..33).chain([35])), 36);
     assert_eq!(written((0..34).chain([36])), 35);

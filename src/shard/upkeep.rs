@@ -215,16 +215,20 @@ impl Shard {
         std::thread::sleep(pause);
     }
 
-    /// Makes room in the file of a table for a writer that found none.
+    /// Makes room in the file of a table for a writer that found none in `pages` pages. What is free now says nothing: a batch may
+    /// need more than one slot.
     ///
     /// # Errors
     /// What says that there is none to be had; [`Error::TimedOut`] when somebody else's upkeep took longer than allowed.
-    pub(crate) fn grow(&self, table: u32, deadline: Option<Duration>) -> Result<()> {
-        let has_room = || self.lock().state().table(table).is_none_or(|table| table.has_room());
+    pub(crate) fn grow(&self, table: u32, pages: u32, deadline: Option<Duration>) -> Result<()> {
+        let has_grown = || {
+            let mut guard = self.lock();
+            guard.state().table(table).is_none_or(|table| table.room().allocated_pages > pages)
+        };
         // A merge grows tables in between.
-        let Some(_upkeep) = self.upkeep_unless(has_room, deadline)? else { return Ok(()) };
+        let Some(_upkeep) = self.upkeep_unless(has_grown, deadline)? else { return Ok(()) };
         self.check_open()?;
-        if has_room() {
+        if has_grown() {
             return Ok(());
         }
         self.grow_tables(|id| id == table).map(drop)
