@@ -243,34 +243,54 @@ impl Stripe {
     /// Gives all entries the places that `homes` homes ask for.
     fn spread(&mut self, room: &Room<'_>, homes: usize) {
         let mut live = Vec::with_capacity(self.len());
-        live.extend(self.entries(room));
-        self.erase(room);
+        for number in 0..self.pieces(room) {
+            for words in self.piece(room, number).chunks_exact(WORDS) {
+                let entry = Entry::load(words);
+                if entry.place != 0 {
+                    live.push(entry);
+                }
+            }
+        }
         self.extend_to(room, homes + SLACK);
         self.set_homes(homes);
-        self.place_all(room, live.into_iter());
+        let end = self.place_all(room, live.into_iter());
+        self.erase(room, end);
     }
 
     fn set_homes(&mut self, homes: usize) {
         self.homes = u32::try_from(homes).expect("a stripe has less than 2^32 homes");
     }
 
-    /// Puts entries that ascend at their homes or as near behind as they can stand; nothing stands there yet.
-    fn place_all(&mut self, room: &Room<'_>, ascending: impl Iterator<Item = Entry>) {
-        let mut next = 0;
-        for entry in ascending {
-            next = self.home(entry.stored).max(next);
-            if self.words(room, next).is_none() {
-                self.extend_to(room, next + 1);
+    /// Puts entries that ascend at their homes or as near behind as they can stand, in place of whatever stood there; gives the place behind
+    /// the last.
+    fn place_all(&mut self, room: &Room<'_>, ascending: impl Iterator<Item = Entry>) -> usize {
+        let homes = self.homes as usize;
+        let mut ascending = ascending.map(|entry| (home(entry.stored, homes), entry));
+        let mut next = ascending.next();
+        let mut at = 0;
+        while next.is_some() {
+            if self.words(room, at).is_none() {
+                self.extend_to(room, at + 1);
             }
-            self.set(room, next, entry);
-            next += 1;
+            for words in self.piece(room, at / PIECE)[at % PIECE * WORDS..].chunks_exact(WORDS) {
+                match next {
+                    Some((home, entry)) if home <= at => {
+                        entry.store(words);
+                        next = ascending.next();
+                    }
+                    Some(_) => Entry::default().store(words),
+                    None => break,
+                }
+                at += 1;
+            }
         }
+        at
     }
 
     /// Replaces everything by what ascends by stored bits, each of them once.
     pub(crate) fn load(&mut self, room: &Room<'_>, sorted: &[(u64, Location)]) {
         debug_assert!(sorted.is_sorted_by(|a, b| a.0 < b.0));
-        self.erase(room);
+        self.erase(room, 0);
         self.forget();
         if sorted.is_empty() {
             return;
@@ -284,11 +304,14 @@ impl Stripe {
         self.place_all(room, sorted.iter().map(entry));
     }
 
-    /// Makes zeros of all entries.
-    fn erase(&self, room: &Room<'_>) {
-        // What is zeros already may never have been touched.
-        for word in self.all_words(room).flatten() {
-            if word.load(Ordering::Relaxed) != 0 {
+    /// Makes zeros of all entries from the place `from` on.
+    fn erase(&self, room: &Room<'_>, from: usize) {
+        let first = from / PIECE;
+        for number in first..self.pieces(room) {
+            let words = self.piece(room, number);
+            let words = if number == first { &words[from % PIECE * WORDS..] } else { words };
+            // What is zeros already may never have been touched.
+            for word in words.iter().filter(|word| word.load(Ordering::Relaxed) != 0) {
                 word.store(0, Ordering::Relaxed);
             }
         }
@@ -308,15 +331,18 @@ impl Stripe {
         size_of_val(&*self.small)
     }
 
+    /// Pieces that may hold anything.
+    fn pieces(&self, room: &Room<'_>) -> usize {
+        match (self.small.is_empty(), self.homes) {
+            (false, _) => 1,
+            (true, 0) => 0,
+            (true, _) => room.words.steps(),
+        }
+    }
+
     fn all_words<'a>(&'a self, room: &'a Room<'_>) -> impl Iterator<Item = &'a [AtomicU64]> {
-        let pieces = if !self.small.is_empty() {
-            1
-        } else if self.homes == 0 {
-            0
-        } else {
-            room.words.steps()
-        };
-        (0..pieces).flat_map(|number| self.piece(room, number).chunks_exact(WORDS))
+        let pieces = 0..self.pieces(room);
+        pieces.flat_map(|number| self.piece(room, number).chunks_exact(WORDS))
     }
 
     fn entries<'a>(&'a self, room: &'a Room<'_>) -> impl Iterator<Item = Entry> + 'a {
