@@ -72,7 +72,7 @@ impl BatchTable for Table {
     }
 
     fn read(&self, batch: &Batch, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        match batch.staged(self.shared.id, key) {
+        match batch.staged(&self.store, self.shared.id, key) {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
             None => self.get(key),
         }
@@ -89,7 +89,7 @@ impl BatchTable for CaskTable {
     }
 
     fn read(&self, batch: &Batch, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        match batch.staged(self.shared.id, key) {
+        match batch.staged(&self.store, self.shared.id, key) {
             Some(value) => Ok(value.map(<[u8]>::to_vec)),
             None => self.get(key),
         }
@@ -264,7 +264,10 @@ impl Batch {
     }
 
     /// What this batch holds for a key: its last put, or `None` inside for a delete.
-    fn staged(&self, table: u32, key: &[u8]) -> Option<Option<&[u8]>> {
+    fn staged(&self, store: &Arc<StoreInner>, table: u32, key: &[u8]) -> Option<Option<&[u8]>> {
+        if !Arc::ptr_eq(store, &self.store) {
+            return None;
+        }
         let mut newest = self.operations.iter().rev();
         let found =
             newest.find(|operation| operation.table() == table && operation.key() == key)?;

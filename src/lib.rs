@@ -26,8 +26,8 @@ pub use expiry::Expiry;
 pub use fixed_map::{FixedKey, FixedMap, FixedMapIter, FixedValue};
 pub use iter::Iter;
 pub use options::{
-    Durability, LOCK_TIMEOUT_DEFAULT, LOG_SIZE_DEFAULT, Options, SCRUB_RATE_DEFAULT,
-    SLOT_COUNT_MAX_DEFAULT, TableOptions, VALUE_CACHE_DEFAULT, WriteOptions,
+    ADDRESS_SPACE_DEFAULT, Durability, LOCK_TIMEOUT_DEFAULT, LOG_SIZE_DEFAULT, Options,
+    SCRUB_RATE_DEFAULT, SLOT_COUNT_MAX_DEFAULT, TableOptions, VALUE_CACHE_DEFAULT, WriteOptions,
 };
 pub use ordered::{Keys, MapRange, OrderedTable, Page, Range};
 pub use report::{RecoveryReport, ShardRecovery};

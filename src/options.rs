@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 use slotcask_format::BLOCK_SIZE;
 use slotcask_format::schema::{Placement, TableKind, TableSchema};
+use slotcask_format::slot::SlotLayout;
 use slotcask_format::superblock::{
     SEGMENT_COUNT_MIN, SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, SHARD_COUNT_MAX,
 };
@@ -348,15 +349,18 @@ pub struct TableOptions {
     pub(crate) value_len: usize,
     pub(crate) placement: Placement,
     pub(crate) deadlines: bool,
-    pub(crate) slot_count_max: u32,
+    pub(crate) slot_count_max: Option<u32>,
     pub(crate) ordered: bool,
 }
 
 /// Bytes of values in memory, unless told otherwise.
 pub const VALUE_CACHE_DEFAULT: u64 = 64 << 20;
 
-/// Most slots of a table, unless told otherwise.
+/// Most slots of a table, unless told otherwise, or its slots are so large that [`ADDRESS_SPACE_DEFAULT`] has no room for as many.
 pub const SLOT_COUNT_MAX_DEFAULT: u32 = 1 << 28;
+
+/// Most address space that a table reserves over all shards, bytes, unless told how many slots it may have. A process has some 128 TiB.
+pub const ADDRESS_SPACE_DEFAULT: u64 = 16 << 40;
 
 impl TableOptions {
     /// A table of keys and values of fixed length, in bytes: keys 1 to 4096, values 0 to 1 MiB.
@@ -367,7 +371,7 @@ impl TableOptions {
             value_len,
             placement: Placement::Hashed,
             deadlines: false,
-            slot_count_max: SLOT_COUNT_MAX_DEFAULT,
+            slot_count_max: None,
             ordered: false,
         }
     }
@@ -394,27 +398,37 @@ impl TableOptions {
         self
     }
 
-    /// Most slots over all shards; bounds memory and disk. Rounded up to whole pages per shard. Default: 2^28.
+    /// Most slots over all shards; bounds memory and disk. Shards are granted slots some at a time: one may be refused while another has slots left that it
+    /// was granted. Each shard reserves address space for all of them. Default: 2^28 ([`SLOT_COUNT_MAX_DEFAULT`]), or as many as 16 TiB of address space
+    /// ([`ADDRESS_SPACE_DEFAULT`]) have room for, which is fewer where slots over all shards take more than 64 KiB.
     #[must_use]
     pub const fn slot_count_max(mut self, count: u32) -> Self {
-        self.slot_count_max = count;
+        self.slot_count_max = Some(count);
         self
     }
 
-    pub(crate) fn schema(&self, name: &str) -> Result<TableSchema> {
+    /// The schema of such a table in a store of so many shards.
+    pub(crate) fn schema(&self, name: &str, shards: u32) -> Result<TableSchema> {
         let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        let schema = TableSchema {
+        let mut schema = TableSchema {
             name: name.to_owned(),
             kind: TableKind::Fixed,
             placement: self.placement,
             key_len: len(self.key_len),
             value_len: len(self.value_len),
             deadlines: self.deadlines,
-            slot_count_max: self.slot_count_max,
+            slot_count_max: self.slot_count_max.unwrap_or(SLOT_COUNT_MAX_DEFAULT),
             compression: None,
             ordered: self.ordered,
         };
-        match schema.invalid() {
+        let invalid = schema.invalid();
+        if invalid.is_none() && self.slot_count_max.is_none() {
+            let holders = if matches!(self.placement, Placement::Hashed) { shards } else { 1 };
+            let each = ADDRESS_SPACE_DEFAULT / u64::from(holders.max(1));
+            let fit = each / SlotLayout::of(&schema).slot_size as u64;
+            schema.slot_count_max = SLOT_COUNT_MAX_DEFAULT.min(fit.try_into().unwrap_or(u32::MAX));
+        }
+        match invalid {
             Some(reason) => {
                 Err(Error::Schema { table: name.to_owned(), reason: reason.to_string() })
             }
@@ -491,7 +505,8 @@ impl WriteOptions {
         }
     }
 
-    /// Longest time to wait, for room in the log and for durability together.
+    /// Longest time to wait, for room in the log and for durability together. It is not looked at in the middle of a checkpoint that the writer takes
+    /// itself, as it does where a store has no threads of its own.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

@@ -151,7 +151,7 @@ impl Store {
     /// [`Error::TableExists`], [`Error::Schema`], [`Error::ReadOnly`], or what the disk says.
     pub fn create_table(&self, name: &str, options: TableOptions) -> Result<Table> {
         self.inner.check_writable("create a table")?;
-        let schema = options.schema(name)?;
+        let schema = options.schema(name, self.inner.shard_count)?;
         let created = self.inner.create_table(schema);
         let shared = created.map_err(|error| error.refusing("a new table"))?;
         Ok(Table::new(self.inner.clone(), shared))
@@ -321,7 +321,8 @@ impl Store {
     /// [`Error::Closed`], but for this one; tickets have their answers. Done by dropping the last handle too, where an error can only be logged. A second call waits for the first.
     ///
     /// # Errors
-    /// The first failure; then the next opening recovers, and a second call answers [`Error::Closed`].
+    /// The first failure; then the next opening recovers, and a second call answers [`Error::Closed`]. [`Error::Reentered`] inside a waker of a ticket; the last
+    /// handle may be dropped there, and another thread closes the store then.
     pub fn close(&self) -> Result<()> {
         refuse_in_update()?;
         self.inner.close()
@@ -376,47 +377,102 @@ impl StoreInner {
     }
 
     fn close(&self) -> Result<()> {
+        if slotcask_log::is_waking() {
+            return Err(Error::Reentered);
+        }
         // Who comes second waits, and hears whether all is well.
         let mut closed_well = self.closed_well.lock();
         if self.closed.swap(true, Ordering::AcqRel) {
             return if *closed_well { Ok(()) } else { Err(Error::Closed) };
         }
-        // They may wait for a merge.
-        for shard in &self.shards {
-            shard.stopping.store(true, Ordering::Relaxed);
-        }
+        stop_merges(&self.shards);
         // Changes of the catalogue and the beginning of an epoch that are under way come to their end first; writers that
         // looked at `closed` before it was set find it again under the shard lock.
         let _catalogue = self.catalogue.lock();
         {
             let _epoch = self.epoch.lock();
-            for shard in &self.shards {
-                shard.lock().state().closed = true;
-            }
+            refuse_writers(&self.shards);
         }
-        for worker in self.workers.lock().iter_mut() {
-            worker.stop();
-        }
-        let mut first = Ok(());
-        for shard in &self.shards {
-            let result = shard.close();
-            if first.is_ok() {
-                first = result;
-            }
-        }
-        *self.file_lock.lock() = None;
+        let first = end(&self.shards, &mut self.workers.lock(), &mut self.file_lock.lock());
         *closed_well = first.is_ok();
         first
     }
 }
 
+/// What would keep a closing waiting.
+fn stop_merges(shards: &[Arc<Shard>]) {
+    for shard in shards {
+        shard.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+fn refuse_writers(shards: &[Arc<Shard>]) {
+    for shard in shards {
+        shard.lock().state().closed = true;
+    }
+}
+
+/// Ends the threads and then the logs of a store to which nobody writes any more, and gives its directory free.
+fn end(
+    shards: &[Arc<Shard>],
+    workers: &mut [Worker],
+    file_lock: &mut Option<Box<dyn FileLock>>,
+) -> Result<()> {
+    for worker in workers {
+        worker.stop();
+    }
+    let mut first = Ok(());
+    for shard in shards {
+        let result = shard.close();
+        if first.is_ok() {
+            first = result;
+        }
+    }
+    *file_lock = None;
+    first
+}
+
+fn say_unclean(result: Result<()>) {
+    // A failure of an earlier call was answered there.
+    if let Err(error) = result
+        && !matches!(error, Error::Closed)
+    {
+        tracing::error!(%error, "a store could not be closed cleanly; the next opening recovers it");
+    }
+}
+
+impl StoreInner {
+    /// Has another thread close the store: this one is in the middle of a flush, for which a closing waits.
+    fn close_elsewhere(&mut self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let shards = self.shards.clone();
+        let mut workers = std::mem::take(self.workers.get_mut());
+        let mut file_lock = self.file_lock.get_mut().take();
+        let thread = std::thread::Builder::new().name("slotcask-close".to_owned());
+        let closing = thread.spawn(move || {
+            stop_merges(&shards);
+            refuse_writers(&shards);
+            say_unclean(end(&shards, &mut workers, &mut file_lock));
+        });
+        if let Err(error) = closing {
+            // Nothing may be written once the directory is free.
+            for shard in &self.shards {
+                shard.log.poison(
+                    "the store was dropped by a waker, and no thread could be started to close it",
+                );
+            }
+            tracing::error!(%error, "a store could not be closed; the next opening recovers it");
+        }
+    }
+}
+
 impl Drop for StoreInner {
     fn drop(&mut self) {
-        // A failure of an earlier call was answered there.
-        if let Err(error) = self.close()
-            && !matches!(error, Error::Closed)
-        {
-            tracing::error!(%error, "a store could not be closed cleanly; the next opening recovers it");
+        match slotcask_log::is_waking() {
+            true => self.close_elsewhere(),
+            false => say_unclean(self.close()),
         }
     }
 }

@@ -94,6 +94,58 @@ fn an_interrupted_creation_is_named_and_creating_again_works() {
     assert!(half > 10, "{half}");
 }
 
+/// What a creation was to sweep away is only what it made itself.
+#[test]
+fn files_of_others_that_look_like_a_begun_store_are_kept() {
+    let root = Path::new(ROOT);
+    for (path, is_ours) in [
+        ("shard-0/data.db", false),
+        ("shard-000/notes", false),
+        ("shard-a/x", false),
+        ("history", false),
+        ("report.tmp", false),
+        ("shard-000/manifest-0000000000000001.old", false),
+        ("shard-000/manifest-0000000000000002", true),
+        ("shard-000/data-0000000000000007.cask", true),
+        ("shard-000/data-0000000000000007.hint", true),
+        ("shard-000/log-0000000000000001.spare", true),
+    ] {
+        let (_, disk) = world(40);
+        disk.put_file(&root.join("LOCK"), b"");
+        disk.put_file(&root.join(path), b"precious");
+        let error = refused(&disk, tiny(1));
+        match is_ours {
+            true => assert!(matches!(error, Error::Corrupt { .. }), "{path}: {error}"),
+            false => assert!(matches!(error, Error::NotAStore { .. }), "{path}: {error}"),
+        }
+        let name = Path::new(path).file_name().unwrap().to_str().unwrap();
+        assert_says(
+            &error,
+            &[if path.starts_with("shard-000") || !path.contains('/') { name } else { "shard-" }],
+        );
+    }
+}
+
+/// A copy that is still under way may have everything but the superblock, in any order.
+#[test]
+fn a_part_of_a_copied_store_is_kept() {
+    let whole = closed_store(41);
+    let files = whole.files();
+    assert!(files.len() > 8);
+    let superblock = Path::new(ROOT).join("store");
+    for (only, _) in files.iter().filter(|(path, _)| *path != superblock) {
+        let (_, disk) = world(42);
+        disk.put_file(&Path::new(ROOT).join("LOCK"), b"");
+        disk.put_file(only, &whole.read_all(only).unwrap());
+        if only.ends_with("LOCK") {
+            continue;
+        }
+        let error = refused(&disk, tiny(2));
+        assert!(matches!(error, Error::Corrupt { .. }), "{}: {error}", only.display());
+        assert_says(&error, &["put it back, or finish copying"]);
+    }
+}
+
 #[test]
 fn newer_superblocks_are_refused() {
     for change in
@@ -349,4 +401,25 @@ fn reading_only_writes_nothing() {
     store.close().unwrap();
     drop((t, store));
     assert!(before == picture(&disk), "reading changed the disk");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "somebody else moves the directory")]
+fn a_shard_that_is_not_there_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("store");
+    let store = Options::new().shards(2).log_size(2 << 20).open(&root).unwrap();
+    table(&store, "t").put(b(1), b(1)).unwrap();
+    store.close().unwrap();
+    drop(store);
+    std::fs::rename(root.join("shard-001"), dir.path().join("away")).unwrap();
+    let error = Store::open(&root).map(drop).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    assert_says(&error, &["shard-001", "put it back"]);
+    let env = slotcask_io::Env::system(slotcask_io::OsOptions::default());
+    let report = slotcask::tools::check(&env, &root, &mut |_, _| {}).unwrap();
+    assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+    std::fs::rename(dir.path().join("away"), root.join("shard-001")).unwrap();
+    let store = Store::open(&root).unwrap();
+    assert_eq!(store.open_table("t").unwrap().get(b(1)).unwrap().unwrap(), b(1));
 }

@@ -151,3 +151,16 @@ fn a_batch_that_finds_no_slot_gives_back_those_it_had() {
     let store = reopen(&crash(&disk), 1).unwrap();
     assert_eq!(store.open_table("t").unwrap().len(), max);
 }
+
+/// Tables of two stores may have the same number.
+#[test]
+fn a_batch_knows_nothing_of_other_stores() {
+    let (ours, _disk) = store(90, 1);
+    let (theirs, _other) = store(91, 1);
+    let (t, other) = (table(&ours, "t"), table(&theirs, "t"));
+    other.put(b(1), b(7)).unwrap();
+    let mut batch = ours.batch();
+    batch.put(&t, b(1), b(2)).unwrap();
+    assert_eq!(batch.get(&t, b(1)).unwrap().unwrap(), b(2));
+    assert_eq!(batch.get(&other, b(1)).unwrap().unwrap(), b(7));
+}

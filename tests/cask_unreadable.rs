@@ -190,9 +190,9 @@ fn a_store_opens_on_a_full_disk_beside_it() {
     }
     fill(&env);
     let store = options().open_in(env, ROOT).unwrap();
-    assert_eq!(store.recovery().warnings.len(), 1, "{:?}", store.recovery().warnings);
+    // The deletes stand in the restart of this opening, so that the segment where they were found serves the next one.
+    assert!(store.recovery().warnings.is_empty(), "{:?}", store.recovery().warnings);
     assert_eq!(store.open_cask("c").unwrap().len(), FILES * KEYS_EACH / 2);
-    assert!(!store.recovery().warnings.is_empty());
     store.close().unwrap();
 }
 
@@ -374,4 +374,28 @@ fn a_file_that_is_still_open_as_a_segment_is_left_out_too() {
     let errors = a_minute(&store, &clock);
     assert!(matches!(&errors[..], [Error::Io(error)] if error.path == segment(1)), "{errors:?}");
     assert!(store.stats().unwrap().shards[0].merges > 0);
+}
+
+/// Nothing is in a hint that is not in its data file.
+#[test]
+fn a_hint_that_cannot_be_read_is_made_anew() {
+    let (disk, env, _, store, table) = with_data_files(|_| false);
+    drop(table);
+    store.close().unwrap();
+    disk.inject(Fault::forever(OpFilter::Kind(OpKind::Read), 0, FaultError::Eio).on_path("hint"));
+    let store = options().open_in(env.clone(), ROOT).unwrap();
+    let rebuilt = |store: &Store| -> u64 {
+        store.recovery().shards.iter().map(|shard| shard.hints_rebuilt).sum()
+    };
+    assert_eq!(rebuilt(&store), FILES);
+    let table = store.open_cask("c").unwrap();
+    for key in 0..FILES * KEYS_EACH {
+        let found = table.get(key.to_le_bytes()).unwrap();
+        assert_eq!(found.as_deref(), Some(&value(key)[..]), "{key}");
+    }
+    drop(table);
+    store.close().unwrap();
+    disk.clear_faults();
+    let store = options().open_in(env, ROOT).unwrap();
+    assert_eq!(rebuilt(&store), 0, "what was made anew stays");
 }

@@ -324,3 +324,22 @@ fn an_iterator_yields_an_error_that_stays_once() {
         assert_eq!(errors, vec![vec![true]; 8][..], "dropped: {dropped}");
     }
 }
+
+/// Address space is reserved for all slots that a table may have, in each shard: large slots may be fewer unless somebody says how many.
+#[test]
+fn slots_of_any_size_are_had_without_options() {
+    for shards in [1, 4, 255] {
+        let (env, _disk) = world(70);
+        let log_size = u64::from(shards) * (16 << 20);
+        let options = tiny(shards).segment_size(2 << 20).log_size(log_size);
+        let store = options.open_in(env, ROOT).unwrap();
+        for power in (0..=20).step_by(if shards == 255 { 10 } else { 1 }) {
+            let name = format!("t{power}");
+            let t = store.create_table(&name, TableOptions::fixed(8, 1 << power)).unwrap();
+            let max = t.info().slot_count_max;
+            assert!(max >= 10_000, "{max} slots of 2^{power}");
+            assert!(power > 12 || shards > 4 || max == slotcask::SLOT_COUNT_MAX_DEFAULT);
+            store.drop_table(&name).unwrap();
+        }
+    }
+}

@@ -2,12 +2,13 @@
 
 mod common;
 
-use common::{b, crash, reopen, store, table};
-use slotcask::{Error, Options, TableOptions};
-use slotcask_io::sim::{Fault, FaultError, OpFilter, OpKind};
+use common::{ROOT, b, crash, reopen, store, table, tiny};
+use slotcask::{Durability, Error, Options, Store, TableOptions, Ticket};
+use slotcask_io::sim::{Fault, FaultError, OpFilter, OpKind, env_of};
+use slotcask_io::{SimDisk, SimOptions};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -154,4 +155,92 @@ fn try_write_never_waits() {
         }
     }
     assert!(refused > 0);
+}
+
+/// A task that owns the store: its executor has gone, so that waking it is dropping it.
+struct Abandoned(Mutex<Option<Store>>);
+
+impl Wake for Abandoned {
+    fn wake(self: Arc<Self>) {
+        drop(self.0.lock().unwrap().take());
+    }
+}
+
+fn abandon(store: Store, ticket: &Ticket) {
+    let waker = Waker::from(Arc::new(Abandoned(Mutex::new(Some(store)))));
+    assert!(pin!(ticket.clone()).poll(&mut Context::from_waker(&waker)).is_pending());
+}
+
+/// Opens the store as soon as whoever closes it is done. The clock of a simulated disk stands still for who waits for a lock.
+#[expect(clippy::disallowed_methods, reason = "real threads take real time")]
+fn open_after(disk: &SimDisk, background: bool) -> Store {
+    let began = std::time::Instant::now();
+    loop {
+        match tiny(2).background(background).open_in(env_of(5, disk), ROOT) {
+            Err(Error::Locked { .. }) if began.elapsed() < Duration::from_secs(60) => {
+                std::thread::yield_now();
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
+#[test]
+fn the_last_handle_may_go_with_a_waker_of_the_thread_that_flushes() {
+    let (store, disk) = store(10, 2);
+    let t = table(&store, "t");
+    let ticket = t.write(b(1), b(1)).unwrap();
+    drop(t);
+    abandon(store, &ticket);
+    ticket.wait().unwrap();
+    let store = open_after(&disk, false);
+    assert!(store.recovery().clean, "it was closed");
+    assert_eq!(store.open_table("t").unwrap().get(b(1)).unwrap().unwrap(), b(1));
+}
+
+#[test]
+fn the_last_handle_may_go_with_a_waker_of_a_shards_thread() {
+    for seed in 0..8 {
+        let disk = SimDisk::new(SimOptions::default());
+        let options = tiny(2).durability(Durability::Buffered);
+        let options = options.background(true).flush_interval(Duration::from_millis(5));
+        let store = options.open_in(env_of(seed, &disk), ROOT).unwrap();
+        let t = table(&store, "t");
+        // Not flushed before it has its waker.
+        let ticket = loop {
+            let ticket = t.write(b(seed), b(1)).unwrap();
+            if !ticket.poll().unwrap() {
+                break ticket;
+            }
+        };
+        drop(t);
+        let waker = Waker::from(Arc::new(Abandoned(Mutex::new(Some(store)))));
+        // When it was flushed meanwhile nothing is woken, and the store goes here.
+        let _ = pin!(ticket.clone()).poll(&mut Context::from_waker(&waker));
+        drop(waker);
+        ticket.wait().unwrap();
+        let store = open_after(&disk, true);
+        assert!(store.recovery().clean, "it was closed");
+        assert_eq!(store.open_table("t").unwrap().get(b(seed)).unwrap().unwrap(), b(1));
+    }
+}
+
+#[test]
+fn a_waker_that_closes_the_store_is_told() {
+    struct Closing(Store, Mutex<Option<slotcask::Result<()>>>);
+    impl Wake for Closing {
+        fn wake(self: Arc<Self>) {
+            *self.1.lock().unwrap() = Some(self.0.close());
+        }
+    }
+    let (store, _disk) = store(11, 1);
+    let t = table(&store, "t");
+    let ticket = t.write(b(1), b(1)).unwrap();
+    let closing = Arc::new(Closing(store, Mutex::default()));
+    let waker = Waker::from(closing.clone());
+    assert!(pin!(ticket.clone()).poll(&mut Context::from_waker(&waker)).is_pending());
+    ticket.wait().unwrap();
+    let told = closing.1.lock().unwrap().take();
+    assert!(matches!(told, Some(Err(Error::Reentered))), "{told:?}");
+    closing.0.close().unwrap();
 }

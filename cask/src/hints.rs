@@ -10,7 +10,8 @@ use slotcask_format::hint::{
 };
 use slotcask_format::manifest::DataFileState;
 use slotcask_format::record::Record;
-use slotcask_io::{AlignedBuf, Env, File, IoErrorKind, OpenMode};
+use slotcask_io::{AlignedBuf, Env, File, IoError, IoErrorKind, OpenMode};
+use std::path::Path;
 
 /// What the hint of a data file has to say of itself.
 #[must_use]
@@ -24,16 +25,41 @@ pub fn hint_of(ident: &CaskIdent, file: &DataFileState) -> HintIdent {
     }
 }
 
-/// The hint of a data file; `None`, with a line in the log, when there is none that can be believed.
+/// The hint of a data file; `None`, with a line in the log, when there is none that can be read and believed.
 ///
 /// # Errors
-/// When the disk fails.
+/// When descriptors run out, or the file may not be opened.
 pub fn read_hint(env: &Env, ident: &CaskIdent, file: &DataFileState) -> Result<Option<HintTables>> {
     let path = ident.dir.join(ShardFile::Hint(file.generation).name());
-    let hint = match env.disk.open(&path, OpenMode::Read) {
+    let bytes = match read_whole(env, &path, file) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(None),
+        // The medium fails there, and all that the hint says stands in the data file.
+        Err(error) if matches!(error.kind, IoErrorKind::Other | IoErrorKind::UnexpectedEof) => {
+            tracing::warn!(path = %path.display(), %error, "a hint that cannot be read is made anew");
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match decode_hint(&hint_of(ident, file), &bytes) {
+        Ok(tables) => Ok(Some(tables)),
+        Err(reason) => {
+            tracing::warn!(path = %path.display(), %reason, "a hint that cannot be believed is made anew");
+            Ok(None)
+        }
+    }
+}
+
+/// The bytes of a hint, if there is one of a size that a hint can have.
+fn read_whole(
+    env: &Env,
+    path: &Path,
+    file: &DataFileState,
+) -> std::result::Result<Option<AlignedBuf>, IoError> {
+    let hint = match env.disk.open(path, OpenMode::Read) {
         Ok(hint) => hint,
         Err(error) if error.kind == IoErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     };
     let size = hint.size()?;
     // A hint is never much larger than what it lists: records, and what range deletes removed.
@@ -44,13 +70,7 @@ pub fn read_hint(env: &Env, ident: &CaskIdent, file: &DataFileState) -> Result<O
     }
     let mut bytes = AlignedBuf::zeroed(size as usize);
     hint.read_at(0, &mut bytes)?;
-    match decode_hint(&hint_of(ident, file), &bytes) {
-        Ok(tables) => Ok(Some(tables)),
-        Err(reason) => {
-            tracing::warn!(path = %path.display(), %reason, "a hint that cannot be believed is made anew");
-            Ok(None)
-        }
-    }
+    Ok(Some(bytes))
 }
 
 /// Writes the hint of a data file under its name; the caller syncs the directory.

@@ -113,10 +113,10 @@ impl Listing {
         }));
     }
 
-    /// Bytes of the hint, as far as it goes.
+    /// Bytes of the hint with one more record.
     #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.entries * HintEntry::SIZE
+    pub fn bytes_with(&self, listed: &Listed<'_>) -> usize {
+        (self.entries + listed.hashes.len()) * HintEntry::SIZE
     }
 
     /// What the manifest is told so far.

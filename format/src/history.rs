@@ -143,6 +143,13 @@ impl History {
         out
     }
 
+    /// Epochs of whichever store's history this is, by its header; `None` when it is none.
+    #[must_use]
+    pub fn count_in(bytes: &[u8]) -> Option<u32> {
+        let (header, _) = HistoryHeader::read_from_prefix(bytes).ok()?;
+        (header.magic.get() == HISTORY_MAGIC).then(|| header.count.get())
+    }
+
     /// Reads the whole file of that store.
     ///
     /// # Errors

@@ -106,6 +106,7 @@ pub const CASK: &[(&str, &str)] = &[
     ("evacuation_drops_tombstones", "a segment without values leaves the log with its deletes"),
     ("merge_removes_too_early", "the inputs of a merge go before its commit"),
     ("merge_skips_directory_sync", "the names of the outputs of a merge are not made durable"),
+    ("trust_found_end", "a data file is made of a segment with a flush that may not be synced"),
 ];
 
 /// All of them.

@@ -12,6 +12,7 @@
 
 use crate::error::Cause;
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering, fence, yield_now};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::time::Duration;
@@ -264,6 +265,7 @@ impl Commit {
             }
             self.wakers_waiting.store(!state.wakers.is_empty(), Ordering::Release);
         }
+        let _waking = Waking::begin();
         for waker in woken {
             // Each of them is woken, whatever another one's executor does; and the flush has nothing to do with it.
             if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
@@ -297,6 +299,33 @@ impl Commit {
         if orphaned {
             self.rows[next].notify_one();
         }
+    }
+}
+
+thread_local! {
+    static WAKING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// True on a thread that is calling wakers, in the middle of a flush: it may hold the flush role and the locks of its shard, so that whatever waits
+/// for a flush would wait for ever. A waker may run, or drop, code of the application.
+#[must_use]
+pub fn is_waking() -> bool {
+    WAKING.get() > 0
+}
+
+/// Marks this thread as one that is calling wakers until it is dropped.
+struct Waking;
+
+impl Waking {
+    fn begin() -> Self {
+        WAKING.set(WAKING.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Waking {
+    fn drop(&mut self) {
+        WAKING.set(WAKING.get() - 1);
     }
 }
 

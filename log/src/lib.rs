@@ -21,6 +21,7 @@ mod segments;
 mod shard;
 mod sync;
 
+pub use commit::is_waking;
 pub use config::{LogConfig, LogIdent};
 pub use error::{Cause, LogError, Refusal, Result};
 pub use files::Files;

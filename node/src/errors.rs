@@ -188,9 +188,11 @@ fn meaning(error: &Error) -> (Exit, &'static str) {
             Exit::Full,
             "delete rows, or create a table with a higher --slot-count-max and load it",
         ),
-        Error::Memory { .. } => {
-            (Exit::Full, "free memory, or raise the limit (ulimit -v, cgroup), and run it again")
-        }
+        Error::Memory { .. } => (
+            Exit::Full,
+            "free memory, or raise the limit (ulimit -v, cgroup), and run it again; a table that is being created asks for less with a lower \
+                 --slot-count-max",
+        ),
         Error::CatalogueInterrupted { .. } => {
             (Exit::Io, "run it again; the next opening completes the change")
         }

@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// A segment stays as it is when at least this share of it is live, in thousandths.
 const KEEP_PERMILLE: u64 = 500;
+/// Time after which a merge tries again to take a checkpoint when one failed.
+const RETRY: Duration = Duration::from_secs(1);
 /// A merge writes files of this part of what is live, within bounds.
 const FILE_PART: u64 = 32;
 /// Bytes of a data file that a merge writes, unless a segment has more.
@@ -69,6 +71,8 @@ struct ShardView<'a> {
     upkeep: RefCell<Option<&'a mut Upkeep>>,
     /// It takes none before.
     checkpoint_from: Cell<Duration>,
+    /// After a failure, when writers may be served again.
+    serve_from: Cell<Duration>,
 }
 
 impl Leaving {
@@ -84,7 +88,7 @@ impl ShardView<'_> {
     fn checkpoint(&self, now: Duration) {
         let mut borrowed = self.upkeep.borrow_mut();
         let Some(upkeep) = borrowed.as_deref_mut() else { return };
-        if self.shard.log.is_refused() || self.is_over() {
+        if now < self.serve_from.get() || self.shard.log.is_refused() || self.is_over() {
             return;
         }
         let may = now >= self.checkpoint_from.get();
@@ -94,8 +98,10 @@ impl ShardView<'_> {
                 let end = self.shard.env.clock.monotonic();
                 self.checkpoint_from.set(end + end.saturating_sub(now));
             }
-            // It is the next round's.
-            Err(_) => *borrowed = None,
+            Err(error) => {
+                self.serve_from.set(now + RETRY);
+                tracing::warn!(shard = self.shard.number, %error, "a checkpoint in the middle of a merge failed");
+            }
         }
     }
 
@@ -208,6 +214,7 @@ impl Shard {
             is_slow: upkeep.is_some() && self.options.background,
             upkeep: RefCell::new(upkeep),
             checkpoint_from: Cell::new(Duration::ZERO),
+            serve_from: Cell::new(Duration::ZERO),
         }
     }
 
@@ -357,6 +364,13 @@ impl Shard {
                 slotcask_cask::remove_data(&self.env, &self.cask_ident(), &output.state)
             {
                 tracing::warn!(%error, "the output of a merge could not be removed; the next opening does");
+            }
+        }
+        // Segments that were to become data files have their hints already.
+        for file in leaving.data.iter().filter(|file| file.origin == DataOrigin::Sealed) {
+            let ident = self.cask_ident();
+            if let Err(error) = slotcask_cask::remove_hint(&self.env, &ident, file.generation) {
+                tracing::warn!(%error, "the hint of a segment could not be removed; the next opening does");
             }
         }
     }

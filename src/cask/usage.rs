@@ -58,9 +58,12 @@ impl Counted {
         }
         let new = || Box::new(Listing::new(listed.at.generation(), DataOrigin::Sealed));
         let listing = self.listing.get_or_insert_with(new);
-        listing.list(listed);
-        if listing.bytes() as u64 * LISTING_PART > self.used.bytes + LISTING_MIN * LISTING_PART {
+        // A range delete may have removed millions of keys.
+        let bytes = listing.bytes_with(listed) as u64;
+        if bytes * LISTING_PART > self.used.bytes + LISTING_MIN * LISTING_PART {
             (self.listing, self.unlisted) = (None, true);
+        } else {
+            listing.list(listed);
         }
     }
 }

@@ -45,13 +45,15 @@ impl Worker {
         Ok(Self { shard: Arc::clone(shard), thread: Some(thread) })
     }
 
-    /// Ends the thread and waits for it.
+    /// Ends the thread and waits for it, where it is another than this one.
     pub(crate) fn stop(&mut self) {
         if let Some(thread) = self.thread.take() {
             self.shard.bell.state.lock().stop = true;
             self.shard.bell.wake.notify_one();
-            // A thread that panicked has poisoned its shard.
-            let _ = thread.join();
+            if thread.thread().id() != std::thread::current().id() {
+                // A thread that panicked has poisoned its shard.
+                let _ = thread.join();
+            }
         }
     }
 }

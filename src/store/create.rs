@@ -1,18 +1,20 @@
 //! What a directory holds, and making a store in an empty one.
 //!
-//! The superblock comes last, by rename: a directory without one is no store. What an interrupted creation leaves (shard
-//! directories with a first manifest, an empty history, a lock file) is told from a store that lost its superblock by the
-//! segments and slot files that only a store that was opened has.
+//! The superblock comes last, by rename: a directory without one is no store. What an interrupted creation leaves is known to
+//! the last file: shard directories with a first manifest, a history without epochs, a lock file. With anything else in it the directory is a
+//! store that lost its superblock, or is being copied, or somebody else's, and nothing in it is touched.
 
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::store::epoch::write_history;
-use slotcask_format::file_name::{HISTORY, LOCK, SUPERBLOCK, ShardFile, TEMPORARY, shard_dir};
+use slotcask_format::file_name::{
+    HISTORY, LOCK, SUPERBLOCK, ShardFile, TEMPORARY, parse_shard_dir, shard_dir,
+};
 use slotcask_format::history::History;
 use slotcask_format::superblock::{FEATURE_TORN_PAGE_PROTECTION, SUPERBLOCK_FILE_SIZE, Superblock};
 use slotcask_format::{Reason, StoreId};
-use slotcask_io::{AlignedBuf, Env, IoErrorKind, OpenMode};
-use slotcask_log::recovery::Opening;
+use slotcask_io::{AlignedBuf, DirEntry, Env, IoErrorKind, OpenMode};
+use slotcask_log::recovery::{FIRST_MANIFEST, Opening};
 use slotcask_log::{LogConfig, LogIdent};
 use std::path::{Path, PathBuf};
 use zerocopy::FromZeros;
@@ -73,32 +75,61 @@ pub(crate) fn look(env: &Env, root: &Path) -> Result<Found> {
     if entries.iter().all(|entry| entry.name == LOCK && !entry.stat.is_dir) {
         return Ok(Found::Nothing);
     }
-    let mut shards = 0;
+    let lost = |what: &str| {
+        let reason =
+            format!("the superblock is not there, yet {what}: put it back, or finish copying");
+        Err(Error::corrupt(&path, 0, reason))
+    };
+    let mut is_begun = false;
     for entry in &entries {
-        let known =
-            [LOCK, HISTORY].contains(&entry.name.as_str()) || entry.name.ends_with(TEMPORARY);
-        if entry.stat.is_dir && entry.name.starts_with("shard-") {
-            shards += 1;
-            let files = env.disk.list(&root.join(&entry.name))?;
-            let lived = files.iter().any(|file| {
-                use ShardFile::{Map, Segment, Slots};
-                matches!(ShardFile::parse(&file.name), Some(Segment(_) | Slots(_) | Map(_)))
-            });
-            if lived {
-                return Err(Error::corrupt(
-                    &path,
-                    0,
-                    "the superblock is not there, yet the shards hold data",
-                ));
+        let name = entry.name.as_str();
+        match (entry.stat.is_dir, name) {
+            (false, LOCK) => is_begun = true,
+            (false, HISTORY) => match read_epochs(env, &root.join(name))? {
+                Some(0) => is_begun = true,
+                Some(_) => return lost("the history has epochs"),
+                None => return not_ours("the file \"history\" in it is no history of a store"),
+            },
+            (false, _) if TEMPORARIES.contains(&name) => {}
+            (true, _) if parse_shard_dir(name).is_some() => {
+                is_begun = true;
+                for file in env.disk.list(&root.join(name))? {
+                    if is_of_creation(&file) {
+                        continue;
+                    }
+                    if !file.stat.is_dir && ShardFile::parse(&file.name).is_some() {
+                        return lost(&format!("{name} holds {:?}", file.name));
+                    }
+                    return not_ours(&format!(
+                        "{name} in it holds {:?}, which no store has",
+                        file.name
+                    ));
+                }
             }
-        } else if !known {
-            return not_ours(&format!("it holds {:?}, which no store has", entry.name));
+            _ => return not_ours(&format!("it holds {name:?}, which no store has")),
         }
     }
-    if shards == 0 && !entries.iter().any(|entry| entry.name == LOCK || entry.name == HISTORY) {
+    if !is_begun {
         return not_ours("it holds files that are not a store's");
     }
     Ok(Found::HalfCreated)
+}
+
+/// Files that a creation writes before they get their names.
+const TEMPORARIES: [&str; 2] = ["store.tmp", "history.tmp"];
+
+/// True for what a creation makes in the directory of a shard.
+fn is_of_creation(file: &DirEntry) -> bool {
+    let manifest = ShardFile::Manifest(FIRST_MANIFEST).name();
+    !file.stat.is_dir
+        && file.name.strip_prefix(&manifest).is_some_and(|end| end.is_empty() || end == TEMPORARY)
+}
+
+/// Epochs of a history file, if it is one.
+fn read_epochs(env: &Env, path: &Path) -> Result<Option<u32>> {
+    let file = env.disk.open(path, OpenMode::Read)?;
+    let bytes = crate::tools::read_front(file.as_ref(), file.size()?.min(1 << 20))?;
+    Ok(History::count_in(&bytes))
 }
 
 /// As [`look`], before the lock is taken: None where a lock file stands, for what others are doing there is known only to who holds it.
@@ -111,15 +142,15 @@ pub(crate) fn look_before_lock(env: &Env, root: &Path) -> Result<Option<Found>> 
     found.map(Some)
 }
 
-/// Removes what an interrupted creation left.
+/// Removes what an interrupted creation left, and nothing else.
 pub(crate) fn sweep(env: &Env, root: &Path) -> Result<()> {
     for entry in env.disk.list(root)? {
         let path = root.join(&entry.name);
         if entry.stat.is_dir {
-            for file in env.disk.list(&path)? {
+            for file in env.disk.list(&path)?.iter().filter(|file| is_of_creation(file)) {
                 env.disk.remove(&path.join(&file.name))?;
             }
-        } else if entry.name != LOCK {
+        } else if entry.name == HISTORY || TEMPORARIES.contains(&entry.name.as_str()) {
             env.disk.remove(&path)?;
         }
     }

@@ -10,6 +10,6 @@ pub mod rows;
 mod scan;
 mod start;
 
-pub use opening::Opening;
+pub use opening::{FIRST_MANIFEST, Opening};
 pub use rows::{Decision, Facts, ROWS, Row};
 pub use scan::{LogVisitor, ScanReport};

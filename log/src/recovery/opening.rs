@@ -9,7 +9,7 @@ use slotcask_format::manifest::{DataOrigin, ManifestState, NUMBER_MAX};
 use slotcask_format::mutants;
 use slotcask_format::segment::SegmentHeader;
 use slotcask_format::{BLOCK_SIZE, Reason};
-use slotcask_io::{AlignedBuf, Env, File, OpenMode};
+use slotcask_io::{AlignedBuf, Env, File, IoErrorKind, OpenMode};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +45,9 @@ pub struct Opening {
     pub(crate) end: Option<ScanEnd>,
 }
 
+/// Generation of the manifest that a creation writes: each opening for writing has one of its own.
+pub const FIRST_MANIFEST: u64 = 1;
+
 impl Opening {
     /// Writes the first manifest of a new shard into its directory, which the caller has made.
     ///
@@ -57,7 +60,14 @@ impl Opening {
             time_floor_ms: env.clock.wall_ms(),
             ..ManifestState::default()
         };
-        crate::manifest::Manifest::create(env, ident, 1, 1, &state, manifest_size(config))?;
+        crate::manifest::Manifest::create(
+            env,
+            ident,
+            FIRST_MANIFEST,
+            1,
+            &state,
+            manifest_size(config),
+        )?;
         Ok(())
     }
 
@@ -84,7 +94,15 @@ impl Opening {
         let mut spares = Vec::new();
         let mut leftovers = Vec::new();
         let (mut data, mut hints) = (Vec::new(), Vec::new());
-        for entry in env.disk.list(&ident.dir)? {
+        let entries = match env.disk.list(&ident.dir) {
+            Err(error) if error.kind == IoErrorKind::NotFound => {
+                let reason =
+                    "the directory of this shard is not there: put it back, or restore the store";
+                return Err(LogError::corrupt(&ident.dir, 0, reason));
+            }
+            listed => listed?,
+        };
+        for entry in entries {
             let parsed = ShardFile::parse(&entry.name);
             if let Some(
                 ShardFile::Segment(number) | ShardFile::Manifest(number) | ShardFile::Spare(number),

@@ -94,7 +94,7 @@ pub(crate) struct ScanEnd {
     pub epoch: u32,
     /// When the last flush holds no records: the checksum of the one before it. Nothing proves that such a flush was synced, and
     /// nothing is lost without it.
-    pub empty_tail: Option<u64>,
+    pub empty_tail: Option<FlushHeader>,
     /// Accepted flushes above the watermark: at most one unless something is wrong.
     pub pending: Vec<Pending>,
     /// First sequence of each segment that holds flushes.
@@ -488,7 +488,7 @@ impl<V: LogVisitor> Walk<'_, V> {
             self.end.pending.push(Pending { file: segment.file.clone(), header: *header });
         }
         self.end.ends.insert(segment.generation, header.offset.get() + header.size() as u64);
-        self.end.empty_tail = (header.count.get() == 0).then_some(header.previous.get());
+        self.end.empty_tail = (header.count.get() == 0).then_some(*header);
         self.end.epoch = self.end.epoch.max(header.epoch.get());
         self.end.time_floor_ms = self.end.time_floor_ms.max(header.time_floor_ms.get());
         self.end.last_sequence = last;

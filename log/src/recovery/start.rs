@@ -199,6 +199,24 @@ impl Opening {
             end.watermark
         };
         placed.push_back((first.generation, begin + 1));
+        // What the last process wrote and did not sync may go with the power. The chain goes on from the flush before, where the
+        // segment ends for whoever takes it out of the log: the records stand in the restart as well.
+        let unproven = match (end.pending.first(), &end.empty_tail) {
+            (Some(pending), _) if begin == end.watermark => Some(&pending.header),
+            (None, Some(tail))
+                if self.manifest.state.clean.is_none() && !mutants::active("trust_empty_tail") =>
+            {
+                Some(tail)
+            }
+            _ => None,
+        };
+        let previous = unproven.map_or(end.previous, |flush| flush.previous.get());
+        let mut ends = end.ends.clone();
+        if let Some(flush) = unproven
+            && !mutants::active("trust_found_end")
+        {
+            ends.insert(flush.generation.get(), flush.offset.get());
+        }
         let writer = Writer {
             next_sequence: begin + 1,
             epoch: end.epoch,
@@ -214,22 +232,11 @@ impl Opening {
             },
             prepared: VecDeque::new(),
             placed,
-            ends: end.ends.clone(),
+            ends,
             buffers: Vec::new(),
             position: 0,
             proven: begin,
             kicked: false,
-        };
-        // The chain goes on from what is known to be durable: a flush that the last process wrote and did not sync may go
-        // with the power.
-        let previous = match (end.pending.first(), end.empty_tail) {
-            (Some(pending), _) if begin == end.watermark => pending.header.previous.get(),
-            (None, Some(before))
-                if self.manifest.state.clean.is_none() && !mutants::active("trust_empty_tail") =>
-            {
-                before
-            }
-            _ => end.previous,
         };
         let files = Files::default();
         for segment in &self.segments {

@@ -29,6 +29,9 @@ pub struct Tally {
 /// Deletes that have to be accepted on a full disk.
 const DELETES: u64 = 20;
 
+/// Lives of a script in which syncs fail.
+const DECIMATIONS: usize = 4;
+
 const ERRORS: [FaultError; 4] =
     [FaultError::Eio, FaultError::Enospc, FaultError::Eintr, FaultError::Short];
 
@@ -49,19 +52,29 @@ fn full_disk(tally: &mut Tally) {
 
 /// Lives in which each sync fails once, and the process is killed then: the kernel calls what it threw away clean, so the next process
 /// reads it, and no sync makes it durable.
-fn dead_syncs(tally: &mut Tally) {
-    use Op::{Checkpoint, Poll, Put, Reopen, Rotate, Sync};
-    let lives: [&[Op]; 3] =
-        [&[Put, Sync, Poll, Put, Sync], &[Put, Rotate, Put, Sync], &[Reopen, Put, Checkpoint]];
+fn dead_syncs(tally: &mut Tally, cask: bool) {
+    use Op::{CaskFill, CaskPut, Checkpoint, Poll, Put, Reopen, Rotate, Sync};
+    let lives: [&[Op]; 3] = if cask {
+        [
+            &[CaskPut, Sync, Poll, CaskPut, Sync],
+            // More than half of the segment is needed, so that it becomes a data file.
+            &[Rotate, CaskFill, Sync, Poll],
+            &[Rotate, CaskFill, Sync, CaskPut, Sync],
+        ]
+    } else {
+        [&[Put, Sync, Poll, Put, Sync], &[Put, Rotate, Put, Sync], &[Reopen, Put, Checkpoint]]
+    };
+    // What a failed sync loses is up to chance.
+    let lives = lives.into_iter().flat_map(|ops| [ops; DECIMATIONS]);
     for (seed, ops) in (1 << 43..).zip(lives) {
-        let script = Script { seed, ops: ops.to_vec(), cask: false };
+        let script = Script { seed, ops: ops.to_vec(), cask };
         let (disk, ..) = play(&script, None, false);
         for at in 0..disk.op_count(OpFilter::Kind(OpKind::Sync)) {
             let fault = Fault::once(OpFilter::Kind(OpKind::Sync), at, FaultError::Eio);
             let (disk, model, ..) = play(&script, Some(fault), false);
             disk.clear_faults();
             tally.lives += 1;
-            if let Err(what) = after_dead_sync(&disk.after_kill(), &model) {
+            if let Err(what) = after_dead_sync(&disk.after_kill(), &model, cask) {
                 let what = format!("{ops:?}, sync {at} failed, killed then: {what}");
                 tally.violations.push(what);
                 return;
@@ -70,14 +83,25 @@ fn dead_syncs(tally: &mut Tally) {
     }
 }
 
-/// The power goes at each call of the next process's opening, and right behind it.
-fn after_dead_sync(disk: &SimDisk, model: &Model) -> Result<(), String> {
+/// The power goes at each call of the next process's opening, and right behind it; with cask tables also when it has made data files of what
+/// it found in the log, which are merged after that.
+fn after_dead_sync(disk: &SimDisk, model: &Model, cask: bool) -> Result<(), String> {
     let (mut cuts, opened) = cuts_of(disk, model, || verdict::open(disk, false));
     cuts.push(Cut { disk: disk.fork(), model: model.clone() });
+    if let (true, Ok(opened)) = (cask, &opened) {
+        let store = &opened.store;
+        let sealed = store.rotate().and_then(|()| store.checkpoint());
+        sealed.map_err(|error| format!("the log could not leave: {error}"))?;
+        cuts.push(Cut { disk: disk.fork(), model: model.clone() });
+    }
     drop(opened);
     for (stop, cut) in cuts.iter().enumerate() {
-        judge(&cut.disk.crash(&mut CrashPlan::keep_none()), false, model)
-            .map_err(|what| format!("at {stop} of the recovery: {what}"))?;
+        let at = |what: String| format!("at {stop} of the recovery: {what}");
+        let image = cut.disk.crash(&mut CrashPlan::keep_none());
+        let opened = judge(&image, false, model).map_err(at)?;
+        if cask {
+            opened.store.merge().map_err(|error| at(format!("no merge: {error}")))?;
+        }
     }
     Ok(())
 }
@@ -86,8 +110,8 @@ fn after_dead_sync(disk: &SimDisk, model: &Model) -> Result<(), String> {
 #[must_use]
 pub fn run(scripts: u64, lives_max: u64, cask: bool) -> Tally {
     let mut tally = Tally::default();
+    dead_syncs(&mut tally, cask);
     if !cask {
-        dead_syncs(&mut tally);
         full_disk(&mut tally);
     }
     if !tally.violations.is_empty() {

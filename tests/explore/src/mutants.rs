@@ -128,6 +128,7 @@ pub fn catcher(name: &str) -> Part {
         | "poison_forgets"
         | "retry_failed_sync"
         | "spend_the_reserve" => IoError,
+        "trust_found_end" => IoErrorCask,
         "skip_double_write" | "trust_found_pages" => CrashProtected,
         "forget_ddl_on_shard" => Catalogue,
         "relocate_blindly" | "floor_at_commit" | "recycle_past_redo" | "leave_with_idle_flush" => {
