@@ -289,8 +289,8 @@ pub enum Error {
         /// True when the write was accepted and is visible.
         accepted: bool,
     },
-    /// A call from inside an `update` closure that takes a lock: a write, a wait, a read of a cask table. Or [`Store::close`](crate::Store::close) from
-    /// inside a waker, which is called in the middle of a flush.
+    /// A call from inside an `update` closure that takes a lock: a write, a wait, a read of a cask table. Or [`Store::close`](crate::Store::close), of any store,
+    /// from inside a waker, which is called in the middle of a flush.
     #[error(
         "this call was attempted inside an update closure or a waker, which holds its shard; read before, write after, and return the new value"
     )]
