@@ -444,27 +444,65 @@ fn say_unclean(result: Result<()>) {
 impl StoreInner {
     /// Has another thread close the store: this one is in the middle of a flush, for which a closing waits.
     fn close_elsewhere(&mut self) {
-        if self.closed.swap(true, Ordering::AcqRel) {
+        if *self.closed.get_mut() {
             return;
         }
-        let shards = self.shards.clone();
-        let mut workers = std::mem::take(self.workers.get_mut());
-        let mut file_lock = self.file_lock.get_mut().take();
+        // It must not go with a closure that no thread took.
+        let left = Arc::new(Mutex::new(Some(self.let_go())));
+        let theirs = Arc::clone(&left);
         let thread = std::thread::Builder::new().name("slotcask-close".to_owned());
         let closing = thread.spawn(move || {
-            stop_merges(&shards);
-            refuse_writers(&shards);
-            say_unclean(end(&shards, &mut workers, &mut file_lock));
-        });
-        if let Err(error) = closing {
-            // Nothing may be written once the directory is free.
-            for shard in &self.shards {
-                shard.log.poison(
-                    "the store was dropped by a waker, and no thread could be started to close it",
-                );
+            let left = theirs.lock().take();
+            if let Some(left) = left {
+                left.close();
             }
-            tracing::error!(%error, "a store could not be closed; the next opening recovers it");
+        });
+        if let Err(error) = closing
+            && let Some(left) = left.lock().take()
+        {
+            tracing::error!(%error, "a store could not be closed: its directory stays locked until this process ends");
+            left.abandon();
         }
+    }
+}
+
+impl StoreInner {
+    /// What has to be ended, which dropping the store does not do any more.
+    fn let_go(&mut self) -> Left {
+        *self.closed.get_mut() = true;
+        Left {
+            shards: self.shards.clone(),
+            workers: std::mem::take(self.workers.get_mut()),
+            file_lock: self.file_lock.get_mut().take(),
+        }
+    }
+}
+
+/// A store without a handle that has still to be closed.
+struct Left {
+    shards: Vec<Arc<Shard>>,
+    workers: Vec<Worker>,
+    file_lock: Option<Box<dyn FileLock>>,
+}
+
+impl Left {
+    fn close(mut self) {
+        stop_merges(&self.shards);
+        refuse_writers(&self.shards);
+        say_unclean(end(&self.shards, &mut self.workers, &mut self.file_lock));
+    }
+
+    /// Ends the store where nobody can wait for its threads: they stop by themselves, nothing more is acknowledged, and as they may be in the middle
+    /// of a write the directory is not given free.
+    fn abandon(self) {
+        stop_merges(&self.shards);
+        for shard in &self.shards {
+            let cause =
+                "the store was dropped by a waker, and no thread could be started to close it";
+            shard.log.poison(cause);
+        }
+        self.workers.into_iter().for_each(Worker::stop_alone);
+        std::mem::forget(self.file_lock);
     }
 }
 
@@ -473,6 +511,40 @@ impl Drop for StoreInner {
         match slotcask_log::is_waking() {
             true => self.close_elsewhere(),
             false => say_unclean(self.close()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slotcask_io::SimDisk;
+    use slotcask_io::sim::{SimOptions, env_of};
+
+    const ROOT: &str = "/store";
+
+    fn options() -> Options {
+        Options::new().shards(2).segment_size(16 << 10).log_size(128 << 10)
+    }
+
+    #[test]
+    fn a_store_that_nobody_can_close_keeps_its_directory() {
+        let disk = SimDisk::new(SimOptions::default());
+        let mut store = options().background(true).open_in(env_of(1, &disk), ROOT).unwrap();
+        let table = store.create_table("t", TableOptions::fixed(1, 1)).unwrap();
+        table.put([1], [1]).unwrap();
+        drop(table);
+        let inner = Arc::get_mut(&mut store.inner).unwrap();
+        let left = inner.let_go();
+        let shards = left.shards.clone();
+        left.abandon();
+        assert!(shards.iter().all(|shard| shard.log.poison_cause().is_some()));
+        drop(store);
+        let again = options().open_in(env_of(2, &disk), ROOT);
+        assert!(matches!(again, Err(Error::Locked { .. })), "{again:?}");
+        // Its threads end, each with its handle.
+        while shards.iter().any(|shard| Arc::strong_count(shard) > 1) {
+            std::thread::yield_now();
         }
     }
 }

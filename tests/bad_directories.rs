@@ -104,6 +104,8 @@ fn files_of_others_that_look_like_a_begun_store_are_kept() {
         ("shard-a/x", false),
         ("history", false),
         ("report.tmp", false),
+        ("history.tmp", false),
+        ("store.tmp", false),
         ("shard-000/manifest-0000000000000001.old", false),
         ("shard-000/manifest-0000000000000002", true),
         ("shard-000/data-0000000000000007.cask", true),

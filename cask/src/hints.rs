@@ -5,13 +5,14 @@ use crate::data::{Frames, name_of, path_of, walk};
 use crate::error::{CaskError, Result};
 use crate::listing::Listing;
 use slotcask_format::file_name::{ShardFile, TEMPORARY};
-use slotcask_format::hint::{
-    HintEntry, HintIdent, HintTables, decode_hint, encode_hint_in, hint_size,
-};
+use slotcask_format::hint::{HintBytes, HintEntry, HintIdent, HintTables, decode_hint};
 use slotcask_format::manifest::DataFileState;
 use slotcask_format::record::Record;
 use slotcask_io::{AlignedBuf, Env, File, IoError, IoErrorKind, OpenMode};
 use std::path::Path;
+
+/// Bytes of a hint that are written at once, whole blocks.
+const PIECE_SIZE: usize = 512 << 10;
 
 /// What the hint of a data file has to say of itself.
 #[must_use]
@@ -83,17 +84,18 @@ pub fn write_hint(
     file: &DataFileState,
     tables: &HintTables,
 ) -> Result<()> {
-    let mut bytes = AlignedBuf::zeroed(hint_size(tables));
-    encode_hint_in(&hint_of(ident, file), tables, &mut bytes);
+    let of_file = hint_of(ident, file);
+    let hint = HintBytes::of(&of_file, tables);
+    let mut piece = AlignedBuf::zeroed(hint.size().min(PIECE_SIZE));
     let name = ShardFile::Hint(file.generation).name();
     let temporary = ident.dir.join(format!("{name}{TEMPORARY}"));
-    let written = || -> Result<()> {
+    let mut written = || -> Result<()> {
         if env.disk.stat(&temporary)?.is_some() {
             env.disk.remove(&temporary)?;
         }
         let out = env.disk.open(&temporary, OpenMode::Create)?;
-        out.allocate(bytes.len() as u64)?;
-        out.write_at(0, &bytes)?;
+        out.allocate(hint.size() as u64)?;
+        hint.write_in(&mut piece, |offset, bytes| out.write_at(offset, bytes))?;
         out.sync()?;
         Ok(())
     };
@@ -166,5 +168,46 @@ pub fn open_data(
             "the manifest lists this data file and it is not there: put it back, or restore the store",
         )),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slotcask_format::StoreId;
+    use slotcask_format::manifest::DataOrigin;
+    use slotcask_io::SimDisk;
+    use slotcask_io::sim::{SimOptions, env_of};
+
+    #[test]
+    fn a_hint_of_many_pieces_is_read_again() {
+        let env = env_of(1, &SimDisk::new(SimOptions::default()));
+        let dir = Path::new("/shard").to_owned();
+        env.disk.create_dir(&dir).unwrap();
+        let ident = CaskIdent { store: StoreId([3; 16]), shard: 0, dir, map: false };
+        let entry = |number: u64| HintEntry {
+            stored: (number << 20).into(),
+            sequence: number.into(),
+            deadline_ms: HintEntry::NO_DEADLINE.into(),
+            offset_8: (number as u32).into(),
+            stripe: 0.into(),
+            kind: 1,
+            size_code: 4,
+        };
+        let tables: HintTables = vec![(1, (1..50_000).map(entry).collect())];
+        let file = DataFileState {
+            generation: 4,
+            origin: DataOrigin::Merged,
+            end: 1 << 24,
+            frame_checksum: 11,
+            records: 50_000,
+            sequence_min: 1,
+            sequence_max: 50_000,
+            epoch_min: 1,
+            epoch_max: 1,
+        };
+        assert!(HintBytes::of(&hint_of(&ident, &file), &tables).size() > 3 * PIECE_SIZE);
+        write_hint(&env, &ident, &file, &tables).unwrap();
+        assert!(read_hint(&env, &ident, &file).unwrap() == Some(tables));
     }
 }

@@ -18,6 +18,7 @@ mod listing;
 mod load;
 mod location;
 mod merge;
+mod moves;
 mod record;
 mod sorting;
 mod stripe;
@@ -37,7 +38,8 @@ pub use keydir::Keydir;
 pub use listing::{Listed, Listing};
 pub use load::{FileFigures, Loaded, TableToLoad, load};
 pub use location::{GENERATION_MAX, Location};
-pub use merge::{Input, Limits, Merged, Move, Vanished, View, merge};
+pub use merge::{Input, Limits, Merged, Vanished, View, merge};
+pub use moves::{Move, Moves};
 pub use record::{CachedRecord, RecordImage};
 pub use writer::Output;
 

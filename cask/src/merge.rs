@@ -13,6 +13,7 @@ use crate::error::{CaskError, Result};
 use crate::hash::KeyHash;
 use crate::hints::{open_data, read_hint, rebuild_hint, remove_data};
 use crate::location::Location;
+use crate::moves::{Move, Moves};
 use crate::writer::{DataWriter, Output};
 use slotcask_format::hint::HintTables;
 use slotcask_format::manifest::{DataFileState, DataOrigin};
@@ -67,21 +68,6 @@ pub struct Limits {
     pub in_reserve: bool,
 }
 
-/// A record that has another place now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Move {
-    /// Table.
-    pub table: u32,
-    /// Hash of its key.
-    pub hash: KeyHash,
-    /// Where it stood.
-    pub from: Location,
-    /// Where it stands.
-    pub to: Location,
-    /// When it vanishes, if it does.
-    pub deadline_ms: Option<NonZeroU64>,
-}
-
 /// A record that became an expiry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vanished {
@@ -101,7 +87,7 @@ pub struct Merged {
     /// New files.
     pub outputs: Vec<Output>,
     /// What the keydirs have to be told.
-    pub moves: Vec<Move>,
+    pub moves: Moves,
     /// As well, of what vanished.
     pub vanished: Vec<Vanished>,
     /// Deletes and expiries that were copied.
@@ -307,7 +293,7 @@ impl<'a> Work<'a> {
         let to = self.append(record, bytes)?;
         // A deadline of zero has passed, so that it is none of those that are left.
         let deadline_ms = deadline_ms.and_then(NonZeroU64::new);
-        self.merged.moves.push(Move { table, hash, from, to, deadline_ms });
+        self.merged.moves.push(&Move { table, hash, from, to, deadline_ms });
         Ok(())
     }
 

@@ -5,10 +5,10 @@ use crate::error::CaskError;
 use crate::error::Result;
 use crate::hints::{open_data, write_hint};
 use crate::listing::Listing;
+use crate::load::FileFigures;
 use crate::location::Location;
 use slotcask_format::file_name::{MERGE_RESERVE, ShardFile, TEMPORARY};
 use slotcask_format::flush::{FLUSH_MAGIC, FLUSH_MERGED, FlushHeader, flush_seed};
-use slotcask_format::hint::HintTables;
 use slotcask_format::manifest::{DataFileState, DataOrigin};
 use slotcask_format::record::Record;
 use slotcask_format::segment::{SEGMENT_DATA_OFFSET, SegmentHeader};
@@ -27,8 +27,8 @@ const FRAME_SIZE: usize = 256 << 10;
 pub struct Output {
     /// What the manifest will say.
     pub state: DataFileState,
-    /// What its hint says.
-    pub hint: HintTables,
+    /// What it holds.
+    pub figures: FileFigures,
     /// The file, open for reading.
     pub file: Arc<dyn File>,
 }
@@ -212,7 +212,8 @@ impl<'a> DataWriter<'a> {
             tracing::warn!(%error, "a data file keeps the descriptor that it was written with");
             self.file
         });
-        Output { state, hint, file }
+        let figures = FileFigures::of(self.generation, &hint);
+        Output { state, figures, file }
     }
 
     /// Removes what was written.

@@ -1,7 +1,7 @@
 //! Checksums: XXH3-64 (Yann Collet), seeded with the place that the bytes belong to.
 
 use std::fmt;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
 /// Names a store for life. Random, written at creation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +54,14 @@ impl Seed {
     #[inline]
     pub fn checksum(self, bytes: &[u8]) -> u64 {
         xxh3_64_with_seed(bytes, self.0)
+    }
+
+    /// [`Seed::checksum`] of bytes that stand in several places, one after the other.
+    #[must_use]
+    pub fn checksum_of_parts<'a>(self, parts: impl Iterator<Item = &'a [u8]>) -> u64 {
+        let mut hash = Xxh3::with_seed(self.0);
+        parts.for_each(|part| hash.update(part));
+        hash.digest()
     }
 
     /// The lower 32 bits of [`Seed::checksum`].

@@ -95,11 +95,100 @@ fn seed(ident: &HintIdent) -> Seed {
         .narrow(HINT_MAGIC, ident.generation)
 }
 
-/// Bytes of a hint, whole blocks.
-#[must_use]
-pub fn hint_size(tables: &[(u32, Vec<HintEntry>)]) -> usize {
-    let count: usize = tables.iter().map(|(_, entries)| entries.len()).sum();
-    round_up(HintHeader::SIZE + tables.len() * HintTable::SIZE + count * HintEntry::SIZE)
+/// The bytes of a hint, of whole blocks. They are never in memory all at once beside the entries.
+#[derive(Debug)]
+pub struct HintBytes<'a> {
+    /// Header and list of tables.
+    front: Vec<u8>,
+    tables: &'a [(u32, Vec<HintEntry>)],
+    size: usize,
+}
+
+impl<'a> HintBytes<'a> {
+    /// Of these tables.
+    ///
+    /// # Panics
+    /// When tables or entries are not sorted.
+    #[must_use]
+    pub fn of(ident: &HintIdent, tables: &'a [(u32, Vec<HintEntry>)]) -> Self {
+        assert!(tables.is_sorted_by(|a, b| a.0 < b.0));
+        let mut front = vec![0; HintHeader::SIZE];
+        for (table, entries) in tables {
+            assert!(entries.is_sorted_by_key(HintEntry::rank));
+            let head = HintTable {
+                table: U32::new(*table),
+                reserved: U32::ZERO,
+                entries: U64::new(entries.len() as u64),
+            };
+            front.extend_from_slice(head.as_bytes());
+        }
+        let count: usize = tables.iter().map(|(_, entries)| entries.len()).sum();
+        let size = round_up(front.len() + count * HintEntry::SIZE);
+        let mut hint = Self { front, tables, size };
+        let seed = seed(ident);
+        let body = hint.parts().enumerate();
+        let body = body.map(|(n, part)| if n == 0 { &part[HintHeader::SIZE..] } else { part });
+        let mut header = HintHeader {
+            checksum: U64::ZERO,
+            magic: U32::new(HINT_MAGIC),
+            version: U16::new(crate::FORMAT_VERSION),
+            shard: U16::new(u16::from(ident.shard)),
+            store: ident.store.0,
+            generation: U64::new(ident.generation),
+            data_end: U64::new(ident.data_end),
+            data_checksum: U64::new(ident.data_checksum),
+            body_checksum: U64::new(seed.checksum_of_parts(body)),
+            entries: U64::new(count as u64),
+            tables: U32::new(tables.len() as u32),
+            reserved: U32::ZERO,
+        };
+        header.checksum = U64::new(seed.checksum(&header.as_bytes()[8..]));
+        hint.front[..HintHeader::SIZE].copy_from_slice(header.as_bytes());
+        hint
+    }
+
+    /// How many they are.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// What they are one after the other.
+    fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let entries: usize = self.tables.iter().map(|(_, entries)| entries.len()).sum();
+        let padding = self.size - self.front.len() - entries * HintEntry::SIZE;
+        std::iter::once(self.front.as_slice())
+            .chain(self.tables.iter().map(|(_, entries)| entries.as_bytes()))
+            .chain(std::iter::once(&[0; BLOCK_SIZE][..padding]))
+    }
+
+    /// Gives them to `write` in order, each time with their offset, by way of `piece`: as many at a time as that has.
+    ///
+    /// # Errors
+    /// The first one of `write`.
+    ///
+    /// # Panics
+    /// When `piece` is empty.
+    pub fn write_in<E>(
+        &self,
+        piece: &mut [u8],
+        mut write: impl FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        assert!(!piece.is_empty());
+        let (mut offset, mut used) = (0, 0);
+        for mut part in self.parts() {
+            while !part.is_empty() {
+                let (now, later) = part.split_at(part.len().min(piece.len() - used));
+                piece[used..used + now.len()].copy_from_slice(now);
+                (used, part) = (used + now.len(), later);
+                if used == piece.len() {
+                    write(offset, piece)?;
+                    (offset, used) = (offset + used as u64, 0);
+                }
+            }
+        }
+        if used == 0 { Ok(()) } else { write(offset, &piece[..used]) }
+    }
 }
 
 /// The hint as bytes, whole blocks.
@@ -108,53 +197,7 @@ pub fn hint_size(tables: &[(u32, Vec<HintEntry>)]) -> usize {
 /// When tables or entries are not sorted.
 #[must_use]
 pub fn encode_hint(ident: &HintIdent, tables: &[(u32, Vec<HintEntry>)]) -> Vec<u8> {
-    let mut out = vec![0; hint_size(tables)];
-    encode_hint_in(ident, tables, &mut out);
-    out
-}
-
-/// Writes the hint to `out`, which has [`hint_size`] bytes, all of them zero.
-///
-/// # Panics
-/// When tables or entries are not sorted, or `out` has another size.
-pub fn encode_hint_in(ident: &HintIdent, tables: &[(u32, Vec<HintEntry>)], out: &mut [u8]) {
-    assert!(tables.is_sorted_by(|a, b| a.0 < b.0));
-    assert_eq!(out.len(), hint_size(tables));
-    let mut at = HintHeader::SIZE;
-    let mut append = |bytes: &[u8]| {
-        out[at..at + bytes.len()].copy_from_slice(bytes);
-        at += bytes.len();
-    };
-    for (table, entries) in tables {
-        assert!(entries.is_sorted_by_key(HintEntry::rank));
-        let head = HintTable {
-            table: U32::new(*table),
-            reserved: U32::ZERO,
-            entries: U64::new(entries.len() as u64),
-        };
-        append(head.as_bytes());
-    }
-    for (_, entries) in tables {
-        append(entries.as_bytes());
-    }
-    let seed = seed(ident);
-    let count: usize = tables.iter().map(|(_, entries)| entries.len()).sum();
-    let mut header = HintHeader {
-        checksum: U64::ZERO,
-        magic: U32::new(HINT_MAGIC),
-        version: U16::new(crate::FORMAT_VERSION),
-        shard: U16::new(u16::from(ident.shard)),
-        store: ident.store.0,
-        generation: U64::new(ident.generation),
-        data_end: U64::new(ident.data_end),
-        data_checksum: U64::new(ident.data_checksum),
-        body_checksum: U64::new(seed.checksum(&out[HintHeader::SIZE..])),
-        entries: U64::new(count as u64),
-        tables: U32::new(tables.len() as u32),
-        reserved: U32::ZERO,
-    };
-    header.checksum = U64::new(seed.checksum(&header.as_bytes()[8..]));
-    out[..HintHeader::SIZE].copy_from_slice(header.as_bytes());
+    HintBytes::of(ident, tables).parts().collect::<Vec<_>>().concat()
 }
 
 /// Reads the hint of a data file.
@@ -255,5 +298,56 @@ impl HintHeader {
             return mismatch("data file checksum", ident.data_checksum, self.data_checksum.get());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(count: u64) -> Vec<HintEntry> {
+        let entry = |number: u64| HintEntry {
+            stored: U64::new(number << 20),
+            sequence: U64::new(number),
+            deadline_ms: U64::new(HintEntry::NO_DEADLINE),
+            offset_8: U32::new(number as u32),
+            stripe: U16::ZERO,
+            kind: 1,
+            size_code: 4,
+        };
+        (1..=count).map(entry).collect()
+    }
+
+    #[test]
+    fn pieces_of_any_size_make_the_same_hint() {
+        let ident = HintIdent {
+            store: StoreId([7; 16]),
+            shard: 1,
+            generation: 9,
+            data_end: 1 << 20,
+            data_checksum: 5,
+        };
+        for counts in [&[][..], &[1], &[300, 0, 41], &[126, 1000]] {
+            let tables: HintTables =
+                (1..).zip(counts).map(|(table, count)| (table, entries(*count))).collect();
+            let whole = encode_hint(&ident, &tables);
+            assert!(whole.len().is_multiple_of(BLOCK_SIZE));
+            assert_eq!(decode_hint(&ident, &whole), Ok(tables.clone()));
+            let hint = HintBytes::of(&ident, &tables);
+            assert_eq!(hint.size(), whole.len());
+            for piece in [1, 100, BLOCK_SIZE, 3 * BLOCK_SIZE, whole.len(), 1 << 20] {
+                let mut written = Vec::new();
+                let write = |offset: u64, bytes: &[u8]| {
+                    assert_eq!(offset, written.len() as u64);
+                    written.extend_from_slice(bytes);
+                    Ok::<(), ()>(())
+                };
+                hint.write_in(&mut vec![0xee; piece], write).unwrap();
+                assert!(written == whole, "{counts:?} in pieces of {piece}");
+            }
+            let failed =
+                hint.write_in(&mut [0; 64], |at, _| if at == 64 { Err(at) } else { Ok(()) });
+            assert_eq!(failed, Err(64));
+        }
     }
 }

@@ -22,12 +22,26 @@ pub struct SystemClock {
 /// Time since some fixed moment.
 #[cfg(target_os = "linux")]
 fn since_boot() -> Duration {
+    // One of the two for the whole life of the process: a time of one says nothing about a time of the other.
+    static CLOCK: std::sync::OnceLock<libc::clockid_t> = std::sync::OnceLock::new();
+    let clock = *CLOCK.get_or_init(|| known_clock(libc::CLOCK_BOOTTIME));
+    time_of(clock).unwrap_or_default()
+}
+
+/// `clock`, or where it is refused (a sandbox may, as may a kernel before 2.6.39) the monotonic clock, which stands still while the machine sleeps.
+#[cfg(target_os = "linux")]
+fn known_clock(clock: libc::clockid_t) -> libc::clockid_t {
+    if time_of(clock).is_some() { clock } else { libc::CLOCK_MONOTONIC }
+}
+
+/// What a clock of the kernel shows; None where there is none of this number.
+#[cfg(target_os = "linux")]
+fn time_of(clock: libc::clockid_t) -> Option<Duration> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is exclusively borrowed for the call, which writes a whole timespec or nothing. The clock is known to every kernel since
-    // 2.6.39; to an older one the call is an error, and the time stays 0: the clock stands still.
-    let answer = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
-    debug_assert_eq!(answer, 0);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+    // SAFETY: `time` is exclusively borrowed for the call, which writes a whole timespec or nothing; an unknown clock is an error.
+    let answer = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    (answer == 0)
+        .then(|| Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32))
 }
 
 /// Time since some fixed moment.
@@ -65,6 +79,15 @@ impl Clock for SystemClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_clock_that_is_refused_has_another_in_its_place() {
+        assert_eq!(known_clock(libc::CLOCK_BOOTTIME), libc::CLOCK_BOOTTIME);
+        let refused = 1 << 20;
+        assert_eq!(time_of(refused), None);
+        assert!(time_of(known_clock(refused)).is_some());
+    }
 
     #[test]
     fn monotonic_time_goes_on_and_not_back() {

@@ -5,8 +5,7 @@ use crate::cask::usage::{FileUse, Usage};
 use crate::error::{Error, Result};
 use crate::shard::{Shard, ShardState, Upkeep};
 use slotcask_cask::{
-    CacheKey, CaskIdent, FileFigures, Input, KeyHash, Keydir, Limits, Listing, Location, Merged,
-    View,
+    CacheKey, CaskIdent, Input, KeyHash, Keydir, Limits, Listing, Location, Merged, View,
 };
 use slotcask_format::history::History;
 use slotcask_format::manifest::{DataFileState, DataOrigin, ManifestState};
@@ -33,8 +32,17 @@ const RESERVED_FILE_SIZE_MAX: u64 = 1 << 30;
 const MOVES_PER_HOLD: usize = 64;
 /// How long a merge that goes slowly sleeps at once.
 const SLEEP_MAX: Duration = Duration::from_millis(10);
+/// What a merge that goes slowly makes up for at most when it was kept from its work.
+const CATCH_UP: Duration = Duration::from_secs(1);
 /// Changes ahead of one for which memory is asked for.
 const MOVES_AHEAD: usize = 8;
+
+/// By when `bytes` more are due that are done `now`, bytes per second, where what came before was due by `due`. Of a time in which nothing was done
+/// only the last [`CATCH_UP`] counts: a machine that slept does not make up for it.
+fn due_after(due: Duration, now: Duration, bytes: u64, rate: u64) -> Duration {
+    let takes = Duration::try_from_secs_f64(bytes as f64 / rate as f64).unwrap_or(Duration::MAX);
+    due.max(now.saturating_sub(CATCH_UP)).saturating_add(takes)
+}
 
 /// What happens to segments that leave the log.
 #[derive(Debug, Default)]
@@ -61,8 +69,8 @@ struct ShardView<'a> {
     shard: &'a Shard,
     keydirs: BTreeMap<u32, (Arc<Keydir>, u64)>,
     history: History,
-    started: Duration,
-    done: Cell<u64>,
+    /// By when, at the rate of merges, what was done is due.
+    due: Cell<Duration>,
     /// When buffered writes were last flushed from here.
     served: Cell<Duration>,
     /// It keeps to the rate of merges. Evacuations do not, nor merges on a full disk: writers wait for them.
@@ -151,7 +159,7 @@ impl View for ShardView<'_> {
     }
 
     fn pause(&self, bytes: u64) -> bool {
-        self.done.set(self.done.get() + bytes);
+        self.note_done(bytes);
         let mut goes_on = self.serve();
         while let Some(early) = self.early()
             && goes_on
@@ -164,12 +172,20 @@ impl View for ShardView<'_> {
 }
 
 impl ShardView<'_> {
+    fn note_done(&self, bytes: u64) {
+        if let Some(rate) = self.shard.options.merge_rate {
+            let now = self.shard.env.clock.monotonic();
+            self.due.set(due_after(self.due.get(), now, bytes, rate));
+        }
+    }
+
     /// How long a merge that was told to go slowly has to wait.
     fn early(&self) -> Option<Duration> {
-        let rate = self.shard.options.merge_rate.filter(|_| self.is_slow)?;
-        let due = Duration::from_secs_f64(self.done.get() as f64 / rate as f64);
-        let elapsed = self.shard.env.clock.monotonic().saturating_sub(self.started);
-        due.checked_sub(elapsed).filter(|early| !early.is_zero())
+        if self.shard.options.merge_rate.is_none() || !self.is_slow {
+            return None;
+        }
+        let early = self.due.get().checked_sub(self.shard.env.clock.monotonic())?;
+        Some(early).filter(|early| !early.is_zero())
     }
 
     /// Does what cannot wait for the end of a merge; false when the merge has to end.
@@ -208,8 +224,7 @@ impl Shard {
             shard: self,
             keydirs,
             history: self.history.lock().clone(),
-            started,
-            done: Cell::new(0),
+            due: Cell::new(started),
             served: Cell::new(started),
             is_slow: upkeep.is_some() && self.options.background,
             upkeep: RefCell::new(upkeep),
@@ -382,7 +397,7 @@ impl Shard {
             self.log.files().insert(state.generation, output.file.clone(), sequences);
         }
         for output in &merged.outputs {
-            let figures = FileFigures::of(output.state.generation, &output.hint);
+            let figures = &output.figures;
             // What is live in it is counted as the keydirs are told.
             let used = FileUse {
                 bytes: figures.bytes,
@@ -393,11 +408,13 @@ impl Shard {
             };
             self.lock().state().usage.set(output.state.generation, used);
         }
-        for moves in merged.moves.chunks(MOVES_PER_HOLD) {
+        let mut ahead = merged.moves.iter().skip(MOVES_AHEAD);
+        let mut moves = merged.moves.iter().peekable();
+        while moves.peek().is_some() {
             let mut guard = self.lock();
             let state = guard.state();
-            for (number, moved) in moves.iter().enumerate() {
-                if let Some(soon) = moves.get(number + MOVES_AHEAD)
+            for moved in moves.by_ref().take(MOVES_PER_HOLD) {
+                if let Some(soon) = ahead.next()
                     && let Some(keydir) = state.casks.get(&soon.table)
                 {
                     keydir.prefetch(soon.hash);
@@ -628,4 +645,22 @@ impl Shard {
 /// Outputs hold the deletes that are needed beside all files that the inputs have left.
 fn judge(usage: &mut Usage, merged: &Merged) {
     merged.outputs.iter().for_each(|output| usage.judge(output.state.generation));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_keeps_to_its_rate_and_makes_up_for_a_second_at_most() {
+        let (rate, at) = (1 << 20, Duration::from_secs);
+        let due = due_after(at(10), at(10), 3 << 20, rate);
+        assert_eq!(due, at(13));
+        // Late by half a second: made up for.
+        let late = due + Duration::from_millis(500);
+        assert_eq!(due_after(due, late, 1 << 20, rate), at(14));
+        // The machine slept for an hour.
+        assert_eq!(due_after(due, at(3613), 2 << 20, rate), at(3614));
+        assert_eq!(due_after(due, due, u64::MAX, 1), Duration::MAX);
+    }
 }

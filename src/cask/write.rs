@@ -89,7 +89,8 @@ impl CaskTable {
         Ok(Ticket::new(self.shard(shard).clone(), sequence))
     }
 
-    /// As [`CaskTable::write`], but never waits for room in the log. The first write of an opening begins an epoch, which syncs a file, and a
+    /// As [`CaskTable::write`], but never waits for room in the log, nor is it slowed down when merges fall behind: who writes by nothing else
+    /// heeds `merge_behind_permille` of [`Store::stats`](crate::Store::stats), or the store takes more space than its bound. The first write of an opening begins an epoch, which syncs a file, and a
     /// writer may wait for the shard's lock.
     ///
     /// # Errors

@@ -45,11 +45,20 @@ impl Worker {
         Ok(Self { shard: Arc::clone(shard), thread: Some(thread) })
     }
 
+    /// Has the thread end when it is done with what it does, and does not wait for that.
+    pub(crate) fn stop_alone(self) {
+        self.tell_to_stop();
+    }
+
+    fn tell_to_stop(&self) {
+        self.shard.bell.state.lock().stop = true;
+        self.shard.bell.wake.notify_one();
+    }
+
     /// Ends the thread and waits for it, where it is another than this one.
     pub(crate) fn stop(&mut self) {
         if let Some(thread) = self.thread.take() {
-            self.shard.bell.state.lock().stop = true;
-            self.shard.bell.wake.notify_one();
+            self.tell_to_stop();
             if thread.thread().id() != std::thread::current().id() {
                 // A thread that panicked has poisoned its shard.
                 let _ = thread.join();

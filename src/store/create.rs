@@ -84,7 +84,8 @@ pub(crate) fn look(env: &Env, root: &Path) -> Result<Found> {
     for entry in &entries {
         let name = entry.name.as_str();
         match (entry.stat.is_dir, name) {
-            (false, LOCK) => is_begun = true,
+            // It comes first, and whoever looks for a store may have made it.
+            (false, LOCK) => {}
             (false, HISTORY) => match read_epochs(env, &root.join(name))? {
                 Some(0) => is_begun = true,
                 Some(_) => return lost("the history has epochs"),
@@ -109,8 +110,8 @@ pub(crate) fn look(env: &Env, root: &Path) -> Result<Found> {
             _ => return not_ours(&format!("it holds {name:?}, which no store has")),
         }
     }
-    if !is_begun {
-        return not_ours("it holds files that are not a store's");
+    if let Some(other) = entries.iter().find(|entry| entry.name != LOCK).filter(|_| !is_begun) {
+        return not_ours(&format!("it holds {:?}, and nothing of a store besides", other.name));
     }
     Ok(Found::HalfCreated)
 }

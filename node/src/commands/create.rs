@@ -250,7 +250,7 @@ pub fn run(args: &CreateArgs, output: &mut Output) -> Result<Exit, Failure> {
     }
     let (store, is_new) = open_or_create(args, output.wait())?;
     if let Some(name) = &args.table {
-        args.shape.create(&store, name)?;
+        args.shape.create(&store, name).map_err(|error| without_table(args, is_new, error))?;
     }
     let object = json!({
         "dir": args.dir.display().to_string(),
@@ -284,6 +284,15 @@ pub fn run(args: &CreateArgs, output: &mut Output) -> Result<Exit, Failure> {
     store.close()?;
     output.result(&object, &lines.join("\n"))?;
     Ok(Exit::Done)
+}
+
+/// Why there is no table. A store that was made for it stays, and its options cannot be given a second time.
+fn without_table(args: &CreateArgs, is_new: bool, error: Error) -> Failure {
+    let mut failure = Failure::from(error);
+    if is_new && args.store.is_given() {
+        failure.help += "; the store itself was created: leave its own options out then";
+    }
+    failure
 }
 
 fn open_or_create(args: &CreateArgs, wait: Duration) -> Result<(Store, bool), Failure> {

@@ -22,6 +22,16 @@ fn a_store_then_a_table() {
 }
 
 #[test]
+fn a_store_that_was_made_for_a_table_that_was_not_is_told_of() {
+    let place = Place::new();
+    let db = place.db();
+    let table = ["create", &db, "--table", "t", "--kind", "cask", "--pinned", "5"];
+    let both = [&table[..], &["--shards", "2"]].concat();
+    slotcask(&both).fails(2).says("the store itself was created");
+    slotcask(&[&table[..6], &["--pinned", "1"]].concat()).exits(0).prints("created cask table t");
+}
+
+#[test]
 fn options_that_make_no_sense_create_nothing() {
     let place = Place::new();
     let db = place.db();
