@@ -21,7 +21,7 @@ pub struct Move {
 }
 
 /// Moves in the order in which they were made. Each is kept as what differs from the one before, in groups of 7 bits (LEB128), and
-/// the hash of its key: records are read and written one after the other, so that it takes 15 to 17 bytes.
+/// the hash of its key: records are read and written one after the other, so that it takes 16 to 19 bytes, and a few more with a deadline.
 #[derive(Default)]
 pub struct Moves {
     bytes: Vec<u8>,
