@@ -240,8 +240,8 @@ impl Options {
     }
 
     /// Most bytes that the merge of a shard reads in a second. Default: no limit, and writers are slowed down when merges fall behind, so that space
-    /// has a bound. With a limit they are not, and space grows for as long as more is overwritten than is merged. Of a time in which a merge
-    /// was kept from reading (by a checkpoint, by a machine that slept) it makes up for one second.
+    /// has a bound. With a limit they are not, and space grows for as long as more is overwritten than is merged. A merge makes up for
+    /// the checkpoints in its middle, of up to a minute each; of any other time in which it was kept from reading (by a machine that slept), for one second.
     #[must_use]
     pub fn merge_rate(mut self, bytes_per_second: u64) -> Self {
         self.merge_rate = Some(bytes_per_second.max(1));

@@ -380,6 +380,11 @@ impl StoreInner {
         if slotcask_log::is_waking() {
             return Err(Error::Reentered);
         }
+        self.close_now()
+    }
+
+    /// As [`Store::close`], wherever it is called.
+    fn close_now(&self) -> Result<()> {
         // Who comes second waits, and hears whether all is well.
         let mut closed_well = self.closed_well.lock();
         if self.closed.swap(true, Ordering::AcqRel) {
@@ -447,6 +452,11 @@ impl StoreInner {
         if *self.closed.get_mut() {
             return;
         }
+        if self.shards.is_empty() {
+            // Open for reading only: there is nothing to wait for.
+            say_unclean(self.close_now());
+            return;
+        }
         // It must not go with a closure that no thread took.
         let left = Arc::new(Mutex::new(Some(self.let_go())));
         let theirs = Arc::clone(&left);
@@ -460,8 +470,9 @@ impl StoreInner {
         if let Err(error) = closing
             && let Some(left) = left.lock().take()
         {
-            tracing::error!(%error, "a store could not be closed: its directory stays locked until this process ends");
             left.abandon();
+            // Last: what listens to it may panic as well.
+            tracing::error!(%error, "a store could not be closed: its directory stays locked until this process ends");
         }
     }
 }
@@ -495,6 +506,8 @@ impl Left {
     /// Ends the store where nobody can wait for its threads: they stop by themselves, nothing more is acknowledged, and as they may be in the middle
     /// of a write the directory is not given free.
     fn abandon(self) {
+        // First: whatever may panic below, nobody else gets the directory.
+        std::mem::forget(self.file_lock);
         stop_merges(&self.shards);
         for shard in &self.shards {
             let cause =
@@ -502,7 +515,6 @@ impl Left {
             shard.log.poison(cause);
         }
         self.workers.into_iter().for_each(Worker::stop_alone);
-        std::mem::forget(self.file_lock);
     }
 }
 
@@ -518,8 +530,8 @@ impl Drop for StoreInner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slotcask_io::SimDisk;
     use slotcask_io::sim::{SimOptions, env_of};
+    use slotcask_io::{Clock, SimDisk};
 
     const ROOT: &str = "/store";
 
@@ -543,7 +555,9 @@ mod tests {
         let again = options().open_in(env_of(2, &disk), ROOT);
         assert!(matches!(again, Err(Error::Locked { .. })), "{again:?}");
         // Its threads end, each with its handle.
+        let clock = slotcask_io::SystemClock::new();
         while shards.iter().any(|shard| Arc::strong_count(shard) > 1) {
+            assert!(clock.monotonic() < Duration::from_secs(60), "the threads go on");
             std::thread::yield_now();
         }
     }

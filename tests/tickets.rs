@@ -171,6 +171,18 @@ fn abandon(store: Store, ticket: &Ticket) {
     assert!(pin!(ticket.clone()).poll(&mut Context::from_waker(&waker)).is_pending());
 }
 
+#[test]
+fn a_store_open_for_reading_that_goes_with_a_waker_is_closed_at_once() {
+    let (read, disk) = store(12, 2);
+    read.close().unwrap();
+    let read = tiny(2).read_only(true).open_in(env_of(13, &disk), ROOT).unwrap();
+    let (other, _other_disk) = store(14, 1);
+    let ticket = table(&other, "t").write(b(1), b(1)).unwrap();
+    abandon(read, &ticket);
+    ticket.wait().unwrap();
+    reopen(&disk, 2).unwrap();
+}
+
 /// Opens the store as soon as whoever closes it is done. The clock of a simulated disk stands still for who waits for a lock.
 #[expect(clippy::disallowed_methods, reason = "real threads take real time")]
 fn open_after(disk: &SimDisk, background: bool) -> Store {

@@ -29,11 +29,15 @@ pub struct Listed<'a> {
     pub at: Location,
 }
 
+/// Parts in which entries are gathered, by the first bits of their hash: each is sorted in the processor's own cache.
+const PARTS: usize = 1 << PART_BITS;
+const PART_BITS: u32 = 5;
+
 /// Gathers what a hint and a manifest say about a data file.
 #[derive(Debug)]
 pub struct Listing {
     state: DataFileState,
-    tables: BTreeMap<u32, Vec<HintEntry>>,
+    tables: BTreeMap<u32, [Vec<HintEntry>; PARTS]>,
     entries: usize,
 }
 
@@ -102,15 +106,18 @@ impl Listing {
         state.epoch_min = state.epoch_min.min(epoch);
         state.epoch_max = state.epoch_max.max(epoch);
         self.entries += hashes.len();
-        self.tables.entry(table).or_default().extend(hashes.iter().map(|hash| HintEntry {
-            stored: hash.stored.into(),
-            sequence: sequence.into(),
-            deadline_ms: deadline_ms.unwrap_or(HintEntry::NO_DEADLINE).into(),
-            offset_8: ((at.offset() / 8) as u32).into(),
-            stripe: hash.stripe.into(),
-            kind: kind as u8,
-            size_code: at.code(),
-        }));
+        let parts = self.tables.entry(table).or_default();
+        for hash in hashes {
+            parts[usize::from(hash.stripe >> (STRIPE_BITS - PART_BITS)) % PARTS].push(HintEntry {
+                stored: hash.stored.into(),
+                sequence: sequence.into(),
+                deadline_ms: deadline_ms.unwrap_or(HintEntry::NO_DEADLINE).into(),
+                offset_8: ((at.offset() / 8) as u32).into(),
+                stripe: hash.stripe.into(),
+                kind: kind as u8,
+                size_code: at.code(),
+            });
+        }
     }
 
     /// Bytes of the hint with one more record.
@@ -141,11 +148,16 @@ impl Listing {
         }
         let mut sorting = Sorting::default();
         let bits = |entry: &HintEntry| {
-            u64::from(entry.stripe.get()) << (u64::BITS - STRIPE_BITS)
-                | entry.stored.get() >> STRIPE_BITS
+            // Those by which the parts differ are known.
+            u64::from(entry.stripe.get()) << (u64::BITS - STRIPE_BITS + PART_BITS)
+                | entry.stored.get() >> (STRIPE_BITS - PART_BITS)
         };
-        let sorted = self.tables.into_iter().map(|(table, mut entries)| {
-            sorting.sort(&mut entries, bits, HintEntry::rank);
+        let sorted = self.tables.into_iter().map(|(table, parts)| {
+            let mut entries = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+            for mut part in parts {
+                sorting.sort(&mut part, bits, HintEntry::rank);
+                entries.append(&mut part);
+            }
             (table, entries)
         });
         (self.state, sorted.collect())

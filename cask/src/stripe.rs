@@ -19,13 +19,19 @@ struct Entry {
     place: u64,
 }
 
-/// Entries for each 8 homes before the stripe grows.
-const FULL: usize = 7;
+/// Entries for each 16 homes before the stripe grows.
+const FULL: usize = 14;
+/// The same where that would be a step for all stripes: the few that have more keys than others wait for them.
+const FULL_ALONE: usize = 15;
+/// What both are of.
+const FULL_OF: usize = 16;
 /// Homes are multiplied by nine eighths then: what is left free costs memory for good, entries moved cost time once.
 const GROWTH: (usize, usize) = (9, 8);
 const HOMES_MIN: usize = 8;
 /// Places behind the last home.
-const SLACK: usize = 16;
+const SLACK: usize = 32;
+/// The same of a stripe that is less than a piece.
+const SLACK_SMALL: usize = 16;
 /// Words of an entry.
 const WORDS: usize = 2;
 /// Words of a cache line.
@@ -172,7 +178,9 @@ impl Stripe {
     }
 
     fn insert(&mut self, room: &Room<'_>, mut at: usize, entry: Entry) {
-        if (self.len as usize + 1) * 8 > self.homes as usize * FULL {
+        let filled = (self.len as usize + 1) * FULL_OF;
+        let homes = self.homes as usize;
+        if filled > homes * FULL && (filled > homes * FULL_ALONE || self.has_room_to_grow(room)) {
             self.grow(room);
             at = self.search(room, entry.stored).map_or_else(|at| at, |(at, _)| at);
         }
@@ -229,15 +237,25 @@ impl Stripe {
 
     /// More homes, so many that whole pieces are used.
     fn grow(&mut self, room: &Room<'_>) {
+        self.spread(room, self.homes_grown());
+    }
+
+    fn homes_grown(&self) -> usize {
         let (times, over) = GROWTH;
         let homes = self.homes as usize;
         let pieces = (homes + SLACK) / PIECE;
-        let more = match pieces {
+        match pieces {
             0 => homes_of_whole_pieces((homes * times / over).max(homes + HOMES_MIN)),
             // The stripe that grows first takes a step for all of them: no more than that.
             _ => (pieces * times / over).max(pieces + 1) * PIECE - SLACK,
-        };
-        self.spread(room, more);
+        }
+    }
+
+    /// True when more homes take no step that is not there.
+    fn has_room_to_grow(&self, room: &Room<'_>) -> bool {
+        let homes = self.homes_grown();
+        let places = homes + slack_of(homes);
+        places <= PIECE && !self.small.is_empty() || places / PIECE <= room.words.steps()
     }
 
     /// Gives all entries the places that `homes` homes ask for.
@@ -251,7 +269,7 @@ impl Stripe {
                 }
             }
         }
-        self.extend_to(room, homes + SLACK);
+        self.extend_to(room, homes + slack_of(homes));
         self.set_homes(homes);
         let end = self.place_all(room, live.into_iter());
         self.erase(room, end);
@@ -295,8 +313,8 @@ impl Stripe {
         if sorted.is_empty() {
             return;
         }
-        let homes = homes_of_whole_pieces(sorted.len() * 8 / FULL + 1);
-        self.extend_to(room, homes + SLACK);
+        let homes = homes_of_whole_pieces(sorted.len() * FULL_OF / FULL + 1);
+        self.extend_to(room, homes + slack_of(homes));
         self.set_homes(homes);
         self.len = sorted.len() as u32;
         let entry =
@@ -372,11 +390,17 @@ impl Stripe {
     }
 }
 
-/// At least `homes`, and as many as fit beside [`SLACK`] in the pieces that they take.
+/// Places behind so many homes.
+fn slack_of(homes: usize) -> usize {
+    if homes + SLACK_SMALL <= PIECE { SLACK_SMALL } else { SLACK }
+}
+
+/// At least `homes`, and as many as fit beside the places behind them in the pieces that they take.
 fn homes_of_whole_pieces(homes: usize) -> usize {
-    let places = homes + SLACK;
+    let slack = slack_of(homes);
+    let places = homes + slack;
     let unit = if places <= PIECE { HOMES_MIN } else { PIECE };
-    places.next_multiple_of(unit) - SLACK
+    places.next_multiple_of(unit) - slack
 }
 
 #[inline]

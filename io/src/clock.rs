@@ -22,16 +22,28 @@ pub struct SystemClock {
 /// Time since some fixed moment.
 #[cfg(target_os = "linux")]
 fn since_boot() -> Duration {
-    // One of the two for the whole life of the process: a time of one says nothing about a time of the other.
-    static CLOCK: std::sync::OnceLock<libc::clockid_t> = std::sync::OnceLock::new();
-    let clock = *CLOCK.get_or_init(|| known_clock(libc::CLOCK_BOOTTIME));
-    time_of(clock).unwrap_or_default()
+    // One of the two from the first look on: a time of one says nothing about a time of the other.
+    static AHEAD: std::sync::OnceLock<Option<Duration>> = std::sync::OnceLock::new();
+    let clock = libc::CLOCK_BOOTTIME;
+    time_by(clock, *AHEAD.get_or_init(|| ahead_of_monotonic(clock)))
 }
 
-/// `clock`, or where it is refused (a sandbox may, as may a kernel before 2.6.39) the monotonic clock, which stands still while the machine sleeps.
+/// How far `clock` is ahead of the monotonic clock, which stands still while the machine sleeps; None where it is refused, as a sandbox may do,
+/// and a kernel before 2.6.39.
 #[cfg(target_os = "linux")]
-fn known_clock(clock: libc::clockid_t) -> libc::clockid_t {
-    if time_of(clock).is_some() { clock } else { libc::CLOCK_MONOTONIC }
+fn ahead_of_monotonic(clock: libc::clockid_t) -> Option<Duration> {
+    Some(time_of(clock)?.saturating_sub(time_of(libc::CLOCK_MONOTONIC)?))
+}
+
+/// The time of `clock`, which was `ahead` of the monotonic clock at the first look. Where it is refused the latter goes on: from the beginning, or from
+/// a later moment, when the process enters a sandbox.
+#[cfg(target_os = "linux")]
+fn time_by(clock: libc::clockid_t, ahead: Option<Duration>) -> Duration {
+    let time = ahead.and_then(|_| time_of(clock));
+    time.unwrap_or_else(|| {
+        let monotonic = time_of(libc::CLOCK_MONOTONIC).unwrap_or_default();
+        monotonic.saturating_add(ahead.unwrap_or_default())
+    })
 }
 
 /// What a clock of the kernel shows; None where there is none of this number.
@@ -83,10 +95,28 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_clock_that_is_refused_has_another_in_its_place() {
-        assert_eq!(known_clock(libc::CLOCK_BOOTTIME), libc::CLOCK_BOOTTIME);
         let refused = 1 << 20;
         assert_eq!(time_of(refused), None);
-        assert!(time_of(known_clock(refused)).is_some());
+        assert_eq!(ahead_of_monotonic(refused), None);
+        let before = time_of(libc::CLOCK_MONOTONIC).unwrap();
+        let instead = time_by(refused, None);
+        assert!(instead >= before && instead <= time_of(libc::CLOCK_MONOTONIC).unwrap());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_clock_that_is_refused_later_goes_on_from_where_it_was() {
+        let boot = libc::CLOCK_BOOTTIME;
+        let ahead = ahead_of_monotonic(boot);
+        assert!(ahead.is_some(), "this kernel has no boot-time clock");
+        // Two clocks are not read at one moment.
+        let tolerance = Duration::from_secs(60);
+        let before = time_by(boot, ahead);
+        let refused = time_by(1 << 20, ahead);
+        assert!(refused + tolerance >= before && refused <= before + tolerance);
+        let hour = Duration::from_secs(3600);
+        let monotonic = time_of(libc::CLOCK_MONOTONIC).unwrap();
+        assert!(time_by(1 << 20, Some(hour)) >= monotonic + hour);
     }
 
     #[test]

@@ -67,9 +67,9 @@ impl<'a> Role<'a> {
 impl Drop for Role<'_> {
     fn drop(&mut self) {
         if !self.given_back {
-            tracing::error!(cause = PANICKED, "a shard is poisoned: reopen the store");
             self.commit.poison(&Cause::from(PANICKED));
             self.commit.end();
+            tracing::error!(cause = PANICKED, "a shard is poisoned: reopen the store");
         }
     }
 }

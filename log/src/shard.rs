@@ -193,8 +193,9 @@ impl<S> ShardLog<S> {
     pub fn poison(&self, cause: impl Into<Cause>) {
         let cause = cause.into();
         if !slotcask_format::mutants::active("poison_forgets") {
-            tracing::error!(shard = self.ident.shard, %cause, "shard poisoned: reopen the store after mending the cause");
             self.commit.poison(&cause);
+            // Last: what listens to it may panic.
+            tracing::error!(shard = self.ident.shard, %cause, "shard poisoned: reopen the store after mending the cause");
         }
     }
 

@@ -32,16 +32,37 @@ const RESERVED_FILE_SIZE_MAX: u64 = 1 << 30;
 const MOVES_PER_HOLD: usize = 64;
 /// How long a merge that goes slowly sleeps at once.
 const SLEEP_MAX: Duration = Duration::from_millis(10);
-/// What a merge that goes slowly makes up for at most when it was kept from its work.
+/// What a merge that goes slowly makes up for at most when it was kept from its work, but for checkpoints.
 const CATCH_UP: Duration = Duration::from_secs(1);
+/// What it makes up for of one checkpoint at most: the machine may have slept in it.
+const CHECKPOINT_CATCH_UP: Duration = Duration::from_secs(60);
 /// Changes ahead of one for which memory is asked for.
 const MOVES_AHEAD: usize = 8;
 
-/// By when `bytes` more are due that are done `now`, bytes per second, where what came before was due by `due`. Of a time in which nothing was done
-/// only the last [`CATCH_UP`] counts: a machine that slept does not make up for it.
-fn due_after(due: Duration, now: Duration, bytes: u64, rate: u64) -> Duration {
-    let takes = Duration::try_from_secs_f64(bytes as f64 / rate as f64).unwrap_or(Duration::MAX);
-    due.max(now.saturating_sub(CATCH_UP)).saturating_add(takes)
+/// When the work of a merge is due that keeps to a rate.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    /// By when what was done so far was due.
+    at: Duration,
+    /// Time of checkpoints that the merge has not made up for.
+    kept: Duration,
+}
+
+impl Due {
+    /// `bytes` more are done `now`, of a `rate` in bytes per second. Of a time in which nothing was done only the last [`CATCH_UP`] counts, and that of
+    /// checkpoints: a machine that slept does not make up for it.
+    fn note_done(&mut self, now: Duration, bytes: u64, rate: u64) {
+        let takes =
+            Duration::try_from_secs_f64(bytes as f64 / rate as f64).unwrap_or(Duration::MAX);
+        let from = now.saturating_sub(CATCH_UP + self.kept);
+        self.at = self.at.max(from).saturating_add(takes);
+        self.kept = self.kept.min(now.saturating_sub(self.at));
+    }
+
+    /// A checkpoint took so long.
+    fn note_checkpoint(&mut self, took: Duration) {
+        self.kept = self.kept.saturating_add(took.min(CHECKPOINT_CATCH_UP));
+    }
 }
 
 /// What happens to segments that leave the log.
@@ -69,8 +90,7 @@ struct ShardView<'a> {
     shard: &'a Shard,
     keydirs: BTreeMap<u32, (Arc<Keydir>, u64)>,
     history: History,
-    /// By when, at the rate of merges, what was done is due.
-    due: Cell<Duration>,
+    due: Cell<Due>,
     /// When buffered writes were last flushed from here.
     served: Cell<Duration>,
     /// It keeps to the rate of merges. Evacuations do not, nor merges on a full disk: writers wait for them.
@@ -104,7 +124,11 @@ impl ShardView<'_> {
             Ok(false) => {}
             Ok(true) => {
                 let end = self.shard.env.clock.monotonic();
-                self.checkpoint_from.set(end + end.saturating_sub(now));
+                let took = end.saturating_sub(now);
+                self.checkpoint_from.set(end + took);
+                let mut due = self.due.get();
+                due.note_checkpoint(took);
+                self.due.set(due);
             }
             Err(error) => {
                 self.serve_from.set(now + RETRY);
@@ -174,8 +198,9 @@ impl View for ShardView<'_> {
 impl ShardView<'_> {
     fn note_done(&self, bytes: u64) {
         if let Some(rate) = self.shard.options.merge_rate {
-            let now = self.shard.env.clock.monotonic();
-            self.due.set(due_after(self.due.get(), now, bytes, rate));
+            let mut due = self.due.get();
+            due.note_done(self.shard.env.clock.monotonic(), bytes, rate);
+            self.due.set(due);
         }
     }
 
@@ -184,7 +209,7 @@ impl ShardView<'_> {
         if self.shard.options.merge_rate.is_none() || !self.is_slow {
             return None;
         }
-        let early = self.due.get().checked_sub(self.shard.env.clock.monotonic())?;
+        let early = self.due.get().at.checked_sub(self.shard.env.clock.monotonic())?;
         Some(early).filter(|early| !early.is_zero())
     }
 
@@ -224,7 +249,7 @@ impl Shard {
             shard: self,
             keydirs,
             history: self.history.lock().clone(),
-            due: Cell::new(started),
+            due: Cell::new(Due { at: started, kept: Duration::ZERO }),
             served: Cell::new(started),
             is_slow: upkeep.is_some() && self.options.background,
             upkeep: RefCell::new(upkeep),
@@ -653,14 +678,38 @@ mod tests {
 
     #[test]
     fn a_merge_keeps_to_its_rate_and_makes_up_for_a_second_at_most() {
-        let (rate, at) = (1 << 20, Duration::from_secs);
-        let due = due_after(at(10), at(10), 3 << 20, rate);
-        assert_eq!(due, at(13));
+        let (rate, second) = (1 << 20, Duration::from_secs);
+        let mut due = Due { at: second(10), kept: Duration::ZERO };
+        due.note_done(second(10), 3 << 20, rate);
+        assert_eq!(due.at, second(13));
         // Late by half a second: made up for.
-        let late = due + Duration::from_millis(500);
-        assert_eq!(due_after(due, late, 1 << 20, rate), at(14));
+        let mut late = due;
+        late.note_done(second(13) + Duration::from_millis(500), 1 << 20, rate);
+        assert_eq!(late.at, second(14));
         // The machine slept for an hour.
-        assert_eq!(due_after(due, at(3613), 2 << 20, rate), at(3614));
-        assert_eq!(due_after(due, due, u64::MAX, 1), Duration::MAX);
+        let mut slept = due;
+        slept.note_done(second(3613), 2 << 20, rate);
+        assert_eq!(slept.at, second(3614));
+        due.note_done(second(13), u64::MAX, 1);
+        assert_eq!(due.at, Duration::MAX);
+    }
+
+    #[test]
+    fn a_merge_makes_up_for_all_of_a_checkpoint() {
+        let (rate, second) = (1 << 20, Duration::from_secs);
+        let mut due = Due { at: second(10), kept: Duration::ZERO };
+        due.note_checkpoint(second(8));
+        // Eight seconds' work, done at once and in small parts.
+        for part in 0..64 {
+            due.note_done(second(18) + Duration::from_millis(part), 128 << 10, rate);
+        }
+        assert_eq!(due.at, second(18));
+        // What was made up for does not count twice.
+        due.note_done(second(30), 1 << 20, rate);
+        assert!(due.at < second(31), "{due:?}");
+        // A machine that slept in a checkpoint: a minute counts.
+        due.note_checkpoint(second(3600));
+        due.note_done(second(3700), 1 << 20, rate);
+        assert!(due.at >= second(3639), "{due:?}");
     }
 }

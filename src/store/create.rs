@@ -145,7 +145,10 @@ pub(crate) fn look_before_lock(env: &Env, root: &Path) -> Result<Option<Found>> 
 
 /// Removes what an interrupted creation left, and nothing else.
 pub(crate) fn sweep(env: &Env, root: &Path) -> Result<()> {
-    for entry in env.disk.list(root)? {
+    let mut entries = env.disk.list(root)?;
+    // The history last: a temporary file without it, where no shard was made yet, would be nobody's.
+    entries.sort_by_key(|entry| entry.name == HISTORY);
+    for entry in entries {
         let path = root.join(&entry.name);
         if entry.stat.is_dir {
             for file in env.disk.list(&path)?.iter().filter(|file| is_of_creation(file)) {

@@ -289,8 +289,11 @@ pub fn run(args: &CreateArgs, output: &mut Output) -> Result<Exit, Failure> {
 /// Why there is no table. A store that was made for it stays, and its options cannot be given a second time.
 fn without_table(args: &CreateArgs, is_new: bool, error: Error) -> Failure {
     let mut failure = Failure::from(error);
-    if is_new && args.store.is_given() {
-        failure.help += "; the store itself was created: leave its own options out then";
+    if is_new {
+        failure.help += "; the store itself was created";
+        if args.store.is_given() {
+            failure.help += ": leave its own options out then";
+        }
     }
     failure
 }

@@ -29,6 +29,13 @@ fn a_store_that_was_made_for_a_table_that_was_not_is_told_of() {
     let both = [&table[..], &["--shards", "2"]].concat();
     slotcask(&both).fails(2).says("the store itself was created");
     slotcask(&[&table[..6], &["--pinned", "1"]].concat()).exits(0).prints("created cask table t");
+    let other = Place::new();
+    let db = other.db();
+    let plain = ["create", &db, "--table", "t", "--kind", "cask", "--pinned", "5"];
+    slotcask(&plain).fails(2).says("the store itself was created");
+    // It was there before.
+    let again = slotcask(&plain).fails(2);
+    assert!(!again.stderr.contains("the store itself was created"), "{again:#?}");
 }
 
 #[test]
