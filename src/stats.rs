@@ -85,8 +85,11 @@ pub struct ShardStats {
     pub cask_files: u64,
     /// Bytes in them that are of use; sizes of records are rounded up by an eighth at most.
     pub cask_live_bytes: u64,
-    /// Bytes in them that a merge would win.
+    /// Bytes in them that merges win.
     pub cask_dead_bytes: u64,
+    /// Bytes that no merge wins for now: deletes that older files still need, what is dead in files that a merge could not read, and merged
+    /// files that could not be removed yet.
+    pub cask_pinned_bytes: u64,
     /// Bytes of values in the cache.
     pub cache_bytes: u64,
     /// Bytes of memory that deadlines take.
@@ -111,7 +114,8 @@ pub struct ShardStats {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// By shard; empty when the store is open for reading only.
+    /// By shard. In a store that is open for reading only, what the opening found of sequences, log and cask files; nothing happens there that
+    /// could be counted.
     pub shards: Vec<ShardStats>,
     /// By name.
     pub tables: Vec<TableInfo>,
@@ -120,6 +124,9 @@ pub struct Stats {
 impl Stats {
     pub(crate) fn of(store: &StoreInner) -> Self {
         let tables = store.table_infos();
+        if store.read_only {
+            return Self { shards: store.found.clone(), tables };
+        }
         let shards = store
             .shards
             .iter()
@@ -129,12 +136,8 @@ impl Stats {
                 let (counters, data, expiry_bytes) = {
                     let mut guard = shard.lock();
                     let state = guard.state();
-                    let data =
-                        state.usage.all().fold((0, 0, 0), |(files, live, bytes), (_, used)| {
-                            (files + 1, live + used.live_bytes, bytes + used.bytes)
-                        });
                     let deadlines = state.expiry.memory_bytes() + state.slot_expiry.memory_bytes();
-                    (state.counters, data, deadlines)
+                    (state.counters, state.usage.bytes(), deadlines)
                 };
                 ShardStats {
                     shard: shard.id(),
@@ -158,9 +161,10 @@ impl Stats {
                     deletes: counters.deletes,
                     batches: counters.batches,
                     expired: counters.expired,
-                    cask_files: data.0,
-                    cask_live_bytes: data.1,
-                    cask_dead_bytes: data.2 - data.1,
+                    cask_files: data.files,
+                    cask_live_bytes: data.live,
+                    cask_dead_bytes: data.dead,
+                    cask_pinned_bytes: data.pinned + shard.removals.lock().bytes(),
                     cache_bytes: shard.shelf.cache.bytes(),
                     expiry_bytes,
                     merges: upkeep.merges,

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::options::{Durability, Options, TableOptions, WriteOptions};
 use crate::report::RecoveryReport;
 use crate::shard::{ScrubReport, Shard, Timer, Worker};
-use crate::stats::{Stats, TableInfo};
+use crate::stats::{ShardStats, Stats, TableInfo};
 use crate::table::Table;
 use catalogue::{Catalogue, Names};
 use epoch::EpochState;
@@ -65,6 +65,8 @@ pub(crate) struct StoreInner {
     pub shelves: Vec<Arc<Shelf>>,
     /// None of them in a store that is open for reading only.
     pub shards: Vec<Arc<Shard>>,
+    /// What was found of each shard, in a store that is open for reading only.
+    pub found: Vec<ShardStats>,
     /// Held over a change of the catalogue.
     pub catalogue: Mutex<Catalogue>,
     /// Held for moments, and while no other lock is taken.

@@ -33,19 +33,24 @@ fn contents(store: &Store) -> Contents {
     all
 }
 
-/// The report without what the tail of a log becomes by being written again.
-fn figures(report: &RecoveryReport) -> String {
-    format!("{:?} {:?} {:?}", report.clean, report.epoch, report.shards)
+/// Report and figures, without what the tail of a log becomes by being written again.
+fn figures(store: &Store) -> String {
+    let report: &RecoveryReport = store.recovery();
+    let shards = store.stats().unwrap().shards;
+    assert_eq!(shards.len(), report.shards.len());
+    let live: Vec<(u32, u64)> =
+        shards.iter().map(|shard| (shard.shard, shard.cask_live_bytes)).collect();
+    format!("{:?} {:?} {:?} {live:?}", report.clean, report.epoch, report.shards)
 }
 
 /// Opens an image for reading, which must not change it, then for writing, and compares; gives the contents.
 fn compare(image: &SimDisk, options: &Options, what: &str) -> Option<Contents> {
     let before = picture(image);
     let read = options.clone().read_only(true).open_in(env_of(7, image), ROOT);
-    let read = read.map(|store| (contents(&store), figures(store.recovery())));
+    let read = read.map(|store| (contents(&store), figures(&store)));
     assert!(before == picture(image), "{what}: reading changed the disk");
     let written = options.clone().create(false).open_in(env_of(7, image), ROOT);
-    let written = written.map(|store| (contents(&store), figures(store.recovery())));
+    let written = written.map(|store| (contents(&store), figures(&store)));
     match (read, written) {
         (Ok(read), Ok(written)) => {
             assert_eq!(read, written, "{what}");

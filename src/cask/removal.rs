@@ -18,6 +18,13 @@ pub(crate) struct Removals {
     tried: Duration,
 }
 
+impl Removals {
+    /// Bytes of files that are to be removed.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.end).sum()
+    }
+}
+
 impl Shard {
     /// Has a file that no manifest names any more removed in a later round.
     pub(super) fn remove_later(&self, file: &DataFileState) {

@@ -29,6 +29,17 @@ pub(crate) struct FileUse {
     pub tombstone_bytes: u64,
 }
 
+/// What all files of a shard hold of cask tables. What is neither live nor pinned is dead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct CaskBytes {
+    pub files: u64,
+    pub live: u64,
+    /// What merges win.
+    pub dead: u64,
+    /// Deletes that are needed, and what is dead in files that a merge could not read.
+    pub pinned: u64,
+}
+
 /// A file, and when it was judged whether its deletes are needed.
 #[derive(Debug, Default)]
 struct Counted {
@@ -164,8 +175,54 @@ impl Usage {
         self.files.get(&generation).is_some_and(|file| file.unreadable)
     }
 
+    /// What all files hold.
+    pub(crate) fn bytes(&self) -> CaskBytes {
+        let total: u64 = self.files.values().map(|file| file.used.bytes).sum();
+        self.files.iter().fold(CaskBytes::default(), |sum, (generation, file)| {
+            let left = file.used.bytes.saturating_sub(file.used.live_bytes);
+            let pinned = match file.unreadable {
+                true => left,
+                // As merges see it: `Shard::choose`.
+                false if self.gone_since(*generation) < total / 2 => {
+                    file.used.tombstone_bytes.min(left)
+                }
+                false => 0,
+            };
+            CaskBytes {
+                files: sum.files + 1,
+                live: sum.live + file.used.live_bytes,
+                dead: sum.dead + left - pinned,
+                pinned: sum.pinned + pinned,
+            }
+        })
+    }
+
     /// All files.
     pub(crate) fn all(&self) -> impl Iterator<Item = (u64, FileUse)> + '_ {
         self.files.iter().map(|(generation, file)| (*generation, file.used))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_live_is_dead_or_pinned() {
+        let at = |generation, offset, size| Location::new(generation, offset, size).unwrap();
+        let mut usage = Usage::default();
+        for offset in [0, 64, 128, 192] {
+            usage.put(at(1, offset, 64));
+        }
+        usage.dead(at(1, 0, 64));
+        usage.tombstone(at(2, 0, 40));
+        usage.put(at(2, 40, 64));
+        assert_eq!(usage.bytes(), CaskBytes { files: 2, live: 256, dead: 64, pinned: 40 });
+        // Nothing of a file that cannot be read comes back.
+        usage.set_unreadable(1);
+        assert_eq!(usage.bytes(), CaskBytes { files: 2, live: 256, dead: 0, pinned: 104 });
+        // What the delete was for may have gone with a file.
+        usage.forget(1);
+        assert_eq!(usage.bytes(), CaskBytes { files: 1, live: 64, dead: 40, pinned: 0 });
     }
 }

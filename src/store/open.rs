@@ -153,6 +153,7 @@ impl Store {
             opened: env.clock.monotonic(),
         });
         let shelves = opened.iter().map(|shard| shard.shelf.clone()).collect();
+        let found = opened.iter().filter_map(|shard| shard.found.clone()).collect();
         let (catalogue, names, shards) = assemble(&env, &options, &context, opened, &timer);
         let mut inner = StoreInner {
             root: root.to_owned(),
@@ -171,6 +172,7 @@ impl Store {
             timer,
             shelves,
             shards,
+            found,
             catalogue: Mutex::new(catalogue),
             names: RwLock::new(names),
             epoch: Mutex::new(EpochState { history, pending: Some(kind) }),

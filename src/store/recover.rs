@@ -4,6 +4,7 @@ use crate::cask::{CaskRedo, Shelf};
 use crate::error::{Error, Result};
 use crate::report::ShardRecovery;
 use crate::shard::{CatalogueEntry, Deadlines, ShardState};
+use crate::stats::ShardStats;
 use crate::store::ManifestWitness;
 use parking_lot::Mutex;
 use slotcask_cask::{Cache, CaskIdent, Keydir, Location};
@@ -72,6 +73,8 @@ pub(crate) struct OpenedShard {
     pub table_last: u32,
     pub clean: bool,
     pub report: ShardRecovery,
+    /// Figures of a shard that is open for reading only.
+    pub found: Option<ShardStats>,
 }
 
 impl ShardContext {
@@ -258,6 +261,7 @@ pub(crate) fn start_shard(
     let ident = context.ident(number);
     let mut files = Arc::new(Files::default());
     let witness = context.read_only.then(|| ManifestWitness::of(context, number, &opening));
+    let found = context.read_only.then(|| figures_of(context, &opening, &state, &report));
     let log = if context.read_only {
         for (generation, file, first) in opening.segment_files() {
             files.insert(generation, file, first..=report.last_sequence);
@@ -309,7 +313,33 @@ pub(crate) fn start_shard(
         table_last,
         clean,
         report,
+        found,
     })
+}
+
+/// What is known of a shard that nothing is written to.
+fn figures_of(
+    context: &ShardContext,
+    opening: &Opening,
+    state: &ShardState,
+    report: &ShardRecovery,
+) -> ShardStats {
+    let cask = state.usage.bytes();
+    ShardStats {
+        shard: report.shard,
+        last_sequence: report.last_sequence,
+        durable_sequence: report.watermark,
+        epoch: context.history.last(),
+        log_bytes: opening.log_bytes(),
+        log_capacity: context.log.capacity(),
+        segment_files: opening.segment_file_count(),
+        checkpoint_number: opening.state().checkpoint,
+        cask_files: cask.files,
+        cask_live_bytes: cask.live,
+        cask_dead_bytes: cask.dead,
+        cask_pinned_bytes: cask.pinned,
+        ..ShardStats::default()
+    }
 }
 
 fn fill_report(report: &mut ShardRecovery, scan: &ScanReport) {

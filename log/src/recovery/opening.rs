@@ -254,6 +254,21 @@ impl Opening {
         })
     }
 
+    /// Bytes of the log, from its oldest segment to its end. After the scan.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
+        let Some(end) = &self.end else { return 0 };
+        let Some((newest, _)) = end.placed.last() else { return 0 };
+        let full = (end.placed.len() as u64 - 1) * self.config.segment_size;
+        full + end.ends.get(newest).copied().unwrap_or(0)
+    }
+
+    /// Segment files of the log, spares included.
+    #[must_use]
+    pub fn segment_file_count(&self) -> u64 {
+        (self.segments.len() + self.spares.len()) as u64
+    }
+
     /// What the manifest says.
     #[must_use]
     pub fn state(&self) -> &ManifestState {

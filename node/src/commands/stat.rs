@@ -87,6 +87,7 @@ fn shard_object(shard: &ShardStats) -> Value {
         "cask_files": shard.cask_files,
         "cask_live_bytes": shard.cask_live_bytes,
         "cask_dead_bytes": shard.cask_dead_bytes,
+        "cask_pinned_bytes": shard.cask_pinned_bytes,
         "cache_bytes": shard.cache_bytes,
         "merges": shard.merges,
         "merge_bytes_read": shard.merge_bytes_read,
@@ -182,11 +183,12 @@ fn shard_lines(shard: &ShardStats) -> Vec<String> {
     )];
     if shard.cask_files > 0 {
         lines.push(format!(
-            "shard {}: cask records in {}, {} live, {} dead",
+            "shard {}: cask records in {}: {} live, {} dead, {} pinned (deletes that are needed, files that cannot go)",
             shard.shard,
             count(shard.cask_files, "file"),
             display_size(shard.cask_live_bytes),
-            display_size(shard.cask_dead_bytes)
+            display_size(shard.cask_dead_bytes),
+            display_size(shard.cask_pinned_bytes)
         ));
     }
     if let Some(cause) = &shard.poisoned {

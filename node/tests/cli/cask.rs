@@ -16,7 +16,20 @@ fn rows_of_any_length_go_in_and_out() {
     slotcask(&["load", &db, "pages", &file]).exits(0);
     slotcask(&["load", &db, "pages", &file]).exits(0);
     slotcask(&["del", &db, "pages", "/empty"]).exits(0);
+    let bytes = |name: &str| -> u64 {
+        let stat = slotcask(&["--json", "stat", &db]).exits(0).json();
+        let shards = stat["shards"].as_array().unwrap();
+        assert!(shards.iter().all(|shard| shard["log_bytes"].as_u64().unwrap() > 0), "{stat}");
+        shards.iter().map(|shard| shard[name].as_u64().unwrap()).sum()
+    };
+    // At least the empty value is dead; the record of its delete is not of use, and has to stay.
+    let (live, dead) = (bytes("cask_live_bytes"), bytes("cask_dead_bytes"));
+    assert!(live > 500 * 250 && dead > 40, "{live} live, {dead} dead");
+    assert!((40..200).contains(&bytes("cask_pinned_bytes")));
+    slotcask(&["stat", &db]).exits(0).prints(" live, ").prints(" dead, ").prints(" pinned ");
     slotcask(&["merge", &db]).exits(0);
+    assert_eq!(bytes("cask_live_bytes"), live);
+    assert_eq!(bytes("cask_dead_bytes"), 0);
     let exported = slotcask(&["export", &db, "pages"]).exits(0).stdout;
     assert_eq!(sorted(&exported), sorted(&(lines + "/\t<h1>hello</h1>\n")));
     slotcask(&["stat", &db]).exits(0).prints("cask table pages: 501 rows");
