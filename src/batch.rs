@@ -8,7 +8,9 @@ use crate::store::{Store, StoreInner};
 use crate::table::Table;
 use crate::write::Obstacle;
 use slotcask_format::mutants;
-use slotcask_format::record::{FLAG_BATCH, FLAG_BATCH_FIRST, FLAG_BATCH_LAST, record_size};
+use slotcask_format::record::{
+    FLAG_BATCH, FLAG_BATCH_FIRST, FLAG_BATCH_LAST, deadline_extension, record_size,
+};
 use slotcask_log::{Guard, Urgency};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ pub struct Batch {
     shard: Option<usize>,
     operations: Vec<Operation>,
     size: usize,
+    /// When what it puts vanishes; set when it is committed.
+    vanishes_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -83,7 +87,7 @@ impl BatchTable for CaskTable {
     fn stage(&self, batch: &mut Batch, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         let operation = CaskOperation::new(self, key, value)?;
         batch.join(&self.store, operation.route.shard)?;
-        batch.size += operation.size();
+        batch.size += operation.size(None);
         batch.operations.push(Operation::Cask(operation));
         Ok(())
     }
@@ -115,6 +119,28 @@ impl Operation {
         match self {
             Self::Fixed(operation) => operation.value.as_deref(),
             Self::Cask(operation) => operation.value.as_deref(),
+        }
+    }
+
+    /// Bytes of its record, if what it puts vanishes then.
+    fn size(&self, vanishes_ms: Option<u64>) -> usize {
+        match self {
+            Self::Fixed(FixedOperation { key, value, .. }) => {
+                let extension = vanishes_ms.filter(|_| value.is_some()).map(deadline_extension);
+                let extension_len = extension.map_or(0, |bytes| bytes.len());
+                record_size(extension_len, key.len(), value.as_ref().map_or(0, Vec::len))
+            }
+            Self::Cask(operation) => operation.size(vanishes_ms),
+        }
+    }
+
+    /// Refuses options that a put of its table would refuse.
+    fn check_options(&self, options: &WriteOptions) -> Result<()> {
+        match self {
+            Self::Fixed(operation) if operation.value.is_some() => {
+                operation.table.deadline_ms(options).map(drop)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -153,7 +179,13 @@ enum Step {
 impl Store {
     /// An empty batch.
     pub fn batch(&self) -> Batch {
-        Batch { store: self.inner.clone(), shard: None, operations: Vec::new(), size: 0 }
+        Batch {
+            store: self.inner.clone(),
+            shard: None,
+            operations: Vec::new(),
+            size: 0,
+            vanishes_ms: None,
+        }
     }
 }
 
@@ -211,13 +243,22 @@ impl Batch {
         self.commit_with(&WriteOptions::default())
     }
 
-    /// As [`Batch::commit`], with options.
+    /// As [`Batch::commit`], with options. A time to live or a deadline is that of all values that the batch puts.
     ///
     /// # Errors
-    /// As [`Batch::commit`], and [`Error::TimedOut`].
-    pub fn commit_with(self, options: &WriteOptions) -> Result<()> {
+    /// As [`Batch::commit`], [`Error::TimedOut`], [`Error::Deadline`]; [`Error::Options`] when values are to vanish and one of them goes to a fixed table without
+    /// room for deadlines.
+    pub fn commit_with(mut self, options: &WriteOptions) -> Result<()> {
         self.store.check_writable("commit a batch")?;
         let Some(at) = self.shard else { return Ok(()) };
+        for operation in &self.operations {
+            operation.check_options(options)?;
+        }
+        self.vanishes_ms = options.vanishes_at(|| self.store.now_ms())?;
+        if self.vanishes_ms.is_some() {
+            let sizes = self.operations.iter().map(|operation| operation.size(self.vanishes_ms));
+            self.size = sizes.sum();
+        }
         let shard = &self.store.shards[at];
         let max = shard.log.config().batch_len_max();
         if self.size > max {
@@ -325,14 +366,30 @@ impl Batch {
     ) -> std::result::Result<u64, Obstacle> {
         let (Step::Put { at, .. } | Step::Delete { at, .. } | Step::Cask { at }) = *step;
         let operation = match &self.operations[at] {
-            Operation::Cask(operation) => return operation.apply(guard, flags),
+            Operation::Cask(operation) => return operation.apply(guard, flags, self.vanishes_ms),
             Operation::Fixed(operation) => operation,
         };
         let (table, hash, key) = (&operation.table, operation.hash, &operation.key);
         Ok(match *step {
             Step::Put { slot, existed, .. } => {
                 let value = operation.value.as_deref().unwrap_or_default();
-                table.put_reserved(guard, hash, key, value, slot, existed, flags)
+                match self.vanishes_ms {
+                    None => table.put_reserved(guard, hash, key, value, slot, existed, flags),
+                    Some(deadline_ms) => {
+                        let found = table.table_of(guard)?.find(hash, key).filter(|_| existed);
+                        let before_ms = found.map_or(0, |(_, meta)| meta.deadline_ms);
+                        let times = (before_ms, deadline_ms);
+                        table.put_reserved_until(
+                            guard,
+                            hash,
+                            key,
+                            value,
+                            (slot, existed),
+                            times,
+                            flags,
+                        )
+                    }
+                }
             }
             Step::Delete { slot, .. } => table.delete_reserved(guard, hash, key, slot, flags),
             Step::Cask { .. } => unreachable!("cask operations were applied above"),

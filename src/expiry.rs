@@ -164,12 +164,30 @@ impl Table {
             Some((slot, meta)) => (slot, meta.deadline_ms),
             None => (self.reserve_slot(guard)?, 0),
         };
+        let (slot, times) = ((slot, found.is_some()), (before_ms, deadline_ms));
+        Ok(self.put_reserved_until(guard, hash, key, value, slot, times, 0))
+    }
+
+    /// Appends the record and changes the slot, of which is told whether the key stood there; room was reserved for both. The deadline before, 0 for none,
+    /// and from now on.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn put_reserved_until(
+        &self,
+        guard: &mut Guard<'_, ShardState>,
+        hash: u64,
+        key: &[u8],
+        value: &[u8],
+        (slot, existed): (u32, bool),
+        (before_ms, deadline_ms): (u64, u64),
+        flags: u8,
+    ) -> u64 {
+        let extension = deadline_extension(deadline_ms);
         let id = self.shared.id;
         let sequence = guard.append(Append {
             table: id,
             slot,
             kind: RecordKind::Put,
-            flags: 0,
+            flags,
             extension: &extension,
             key,
             value,
@@ -180,7 +198,7 @@ impl Table {
         state.slot_expiry.replace(before_ms, deadline_ms, SlotPlace { table: id, slot });
         let table = state.table(id).expect("the table was there under this lock");
         let meta = SlotMeta { sequence, epoch, kind: SlotKind::Live, deadline_ms };
-        table.put(hash, slot, found.is_some(), meta, key, value);
-        Ok(sequence)
+        table.put(hash, slot, existed, meta, key, value);
+        sequence
     }
 }

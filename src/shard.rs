@@ -190,6 +190,8 @@ pub(crate) struct UpkeepStats {
     pub merge_bytes_read: u64,
     pub merge_bytes_written: u64,
     pub tombstones_dropped: u64,
+    /// The last merge that was due found no room.
+    pub merge_refused: bool,
 }
 
 /// Wakes the shard's thread.

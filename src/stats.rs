@@ -96,12 +96,14 @@ pub struct ShardStats {
     pub expiry_bytes: u64,
     /// Merges of data files.
     pub merges: u64,
-    /// Bytes that merges read.
+    /// Bytes that merges read, those of segments that were copied when they left the log included.
     pub merge_bytes_read: u64,
-    /// Bytes that merges wrote.
+    /// Bytes that merges wrote, as above.
     pub merge_bytes_written: u64,
     /// How far merges are behind, in thousandths: 0 while they keep up, 1000 when that all but stops writers.
     pub merge_behind_permille: u32,
+    /// The last merge that was due found no room on the disk: until there is some, space comes back only as far as what is held for that allows.
+    pub merge_refused: bool,
     /// Deletes and expiries that nothing needed any more.
     pub tombstones_dropped: u64,
     /// Why the shard accepts no writes, if a failure poisoned it.
@@ -171,6 +173,7 @@ impl Stats {
                     merge_bytes_read: upkeep.merge_bytes_read,
                     merge_bytes_written: upkeep.merge_bytes_written,
                     merge_behind_permille: shard.log.behind_permille(),
+                    merge_refused: upkeep.merge_refused,
                     tombstones_dropped: upkeep.tombstones_dropped,
                     poisoned: log.poisoned.map(|cause| cause.to_string()),
                     refused: log.refused.map(|error| error.to_string()),

@@ -244,7 +244,8 @@ impl Store {
     /// Merges all data files of cask tables that hold anything dead, now. Done by the store itself as they fill with it.
     ///
     /// # Errors
-    /// The first failure, when all shards were tried. [`Error::DiskFull`] when there is no room for the copies: nothing has changed then. [`Error::Corrupt`] and [`Error::Io`] name a data
+    /// The first failure, when all shards were tried. [`Error::DiskFull`] when there is no room for the copies and the space that is held for merges on a full disk won
+    /// nothing either; files that were merged before stay so. Where that space did win something the answer is `Ok`, and [`crate::ShardStats::cask_dead_bytes`] says what is left. [`Error::Corrupt`] and [`Error::Io`] name a data
     /// file that could not be read; the others of its shard are merged by then. [`Error::Poisoned`].
     pub fn merge(&self) -> Result<bool> {
         self.inner.check_writable("merge")?;

@@ -3,8 +3,9 @@
 mod common;
 
 use common::{ROOT, b, crash, crash_keeping_all, reopen, store, table, tiny, world};
-use slotcask::{Error, TableOptions};
-use slotcask_io::sim::{CrashPlan, env_of};
+use slotcask::{Error, TableOptions, WriteOptions};
+use slotcask_io::sim::{CrashPlan, SimClock, env_of};
+use std::time::Duration;
 
 #[test]
 fn a_batch_does_its_operations_in_order() {
@@ -163,4 +164,63 @@ fn a_batch_knows_nothing_of_other_stores() {
     batch.put(&t, b(1), b(2)).unwrap();
     assert_eq!(batch.get(&t, b(1)).unwrap().unwrap(), b(2));
     assert_eq!(batch.get(&other, b(1)).unwrap().unwrap(), b(7));
+}
+
+#[test]
+fn a_batch_with_a_time_to_live_puts_values_that_vanish() {
+    let (mut env, disk) = world(40);
+    let clock = std::sync::Arc::new(SimClock::new());
+    env.clock = clock.clone();
+    let store = tiny(1).open_in(env.clone(), ROOT).unwrap();
+    let slots = store.create_table("slots", TableOptions::fixed(8, 8).deadlines(true)).unwrap();
+    let plain = table(&store, "plain");
+    let pages = store.cask("pages").unwrap();
+    slots.put(b(1), b(1)).unwrap();
+    pages.put(b(1), b(1)).unwrap();
+    let staged = |with_plain: bool| {
+        let mut batch = store.batch();
+        batch.put(&slots, b(1), b(2)).unwrap().put(&slots, b(2), b(2)).unwrap();
+        batch.put(&slots, b(2), b(3)).unwrap().delete(&slots, b(9)).unwrap();
+        batch.put(&pages, b(1), b(2)).unwrap().put(&pages, b(2), [7; 300]).unwrap();
+        if with_plain {
+            batch.put(&plain, b(1), b(1)).unwrap();
+        }
+        batch.delete(&plain, b(5)).unwrap();
+        batch
+    };
+    let ttl = |ms| WriteOptions::new().ttl(Duration::from_millis(ms));
+    for (batch, options) in [
+        (staged(false), ttl(0)),
+        (staged(false), WriteOptions::new().deadline_ms(1)),
+        (staged(true), ttl(1000)),
+    ] {
+        let refused = batch.commit_with(&options).unwrap_err();
+        assert!(matches!(refused, Error::Deadline { .. } | Error::Options { option: "ttl", .. }));
+        assert_eq!(slots.get(b(1)).unwrap().unwrap(), b(1), "nothing was done");
+        assert_eq!((slots.len(), pages.len(), plain.len()), (1, 1, 0));
+    }
+    staged(false).commit_with(&ttl(1000)).unwrap();
+    let there = |store: &slotcask::Store| {
+        let (slots, pages) =
+            (store.open_table("slots").unwrap(), store.open_cask("pages").unwrap());
+        let found = [slots.get(b(1)), slots.get(b(2)), pages.get(b(1)), pages.get(b(2))];
+        found.map(|value| value.unwrap())
+    };
+    let values = || [b(2).to_vec(), b(3).to_vec(), b(2).to_vec(), vec![7; 300]].map(Some);
+    assert_eq!(there(&store), values());
+    clock.advance(Duration::from_millis(999));
+    assert_eq!(there(&store), values());
+    // Whoever opens it after a crash knows the deadlines.
+    let image = crash(&disk);
+    let mut env = env_of(41, &image);
+    env.clock = clock.clone();
+    let again = tiny(1).open_in(env, ROOT).unwrap();
+    assert_eq!(there(&again), values());
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(there(&store), [const { None }; 4]);
+    assert_eq!(there(&again), [const { None }; 4]);
+    // A batch without one lets them stay.
+    staged(false).commit().unwrap();
+    clock.advance(Duration::from_secs(3600));
+    assert_eq!(there(&store), values());
 }

@@ -257,6 +257,7 @@ fn bad_input_is_named_and_changes_nothing() {
     }
     let long = CaskOptions::new().key_len_max(70_000);
     assert!(matches!(store.create_cask("long", &long).unwrap_err(), Error::Schema { .. }));
+    assert_eq!(before, disk.image_hash());
     let large = store.create_cask("large", &CaskOptions::new()).unwrap();
     assert!(matches!(large.put("k", vec![0; 1 << 20]), Err(Error::ValueTooLong { .. })));
     drop(large);

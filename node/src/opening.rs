@@ -2,7 +2,7 @@
 
 use crate::errors::Failure;
 use slotcask::{
-    CaskTable, Error, Expiry, Options, OrderedTable, Range, Store, Table, WriteOptions,
+    CaskTable, Error, Expiry, Options, OrderedTable, Range, Store, Table, TableInfo, WriteOptions,
 };
 use slotcask_io::{Env, OsOptions};
 use std::ops::Bound;
@@ -105,12 +105,17 @@ impl AnyTable {
         }
     }
 
+    /// What it is.
+    pub fn info(&self) -> TableInfo {
+        match self {
+            Self::Fixed(table) => table.info(),
+            Self::Cask(table) => table.info(),
+        }
+    }
+
     /// What it takes.
     pub fn lengths(&self) -> Lengths {
-        let (info, exact) = match self {
-            Self::Fixed(table) => (table.info(), true),
-            Self::Cask(table) => (table.info(), false),
-        };
+        let (info, exact) = (self.info(), matches!(self, Self::Fixed(_)));
         Lengths { key: info.key_len, value: info.value_len, exact }
     }
 

@@ -32,9 +32,12 @@ impl CaskOperation {
         })
     }
 
-    pub(crate) fn size(&self) -> usize {
-        let stored = self.packed.as_ref().or(self.value.as_ref());
-        record_size(0, self.key.len(), stored.map_or(0, Vec::len))
+    /// Bytes of its record, if what it puts vanishes then.
+    pub(crate) fn size(&self, vanishes_ms: Option<u64>) -> usize {
+        match &self.value {
+            Some(value) => Pair::new(&self.key, value, self.packed.as_deref(), vanishes_ms).size(),
+            None => record_size(0, self.key.len(), 0),
+        }
     }
 
     /// Appends the record; room was reserved, and the table was found to be there under this lock.
@@ -42,10 +45,11 @@ impl CaskOperation {
         &self,
         guard: &mut Guard<'_, ShardState>,
         flags: u8,
+        vanishes_ms: Option<u64>,
     ) -> std::result::Result<u64, Obstacle> {
         match &self.value {
             Some(value) => {
-                let pair = Pair::new(&self.key, value, self.packed.as_deref(), None);
+                let pair = Pair::new(&self.key, value, self.packed.as_deref(), vanishes_ms);
                 self.table.put_reserved(guard, self.route, &pair, flags)
             }
             // Deleted whether it is there or not: a batch does not look at the disk.

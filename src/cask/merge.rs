@@ -378,6 +378,7 @@ impl Shard {
     /// Points the keydirs to where records stand now; the manifest is durable.
     pub(crate) fn left_log(&self, leaving: &Leaving) {
         self.take_over(&leaving.merged);
+        self.note_merged(&leaving.merged);
         for file in leaving.data.iter().filter(|file| file.origin == DataOrigin::Sealed) {
             // A segment keeps its descriptor; there is no end of data files.
             match slotcask_cask::open_data(&self.env, &self.cask_ident(), file) {
@@ -651,19 +652,28 @@ impl Shard {
             }
         }
         judge(&mut self.lock().state().usage, &merged);
-        let mut figures = self.figures.lock();
-        figures.merges += 1;
-        figures.merge_bytes_read += merged.bytes_read;
-        figures.merge_bytes_written += merged.bytes_written;
-        figures.tombstones_dropped += merged.tombstones_dropped;
-        drop(figures);
+        self.note_merged(&merged);
+        self.figures.lock().merges += 1;
         let (read, written) = (merged.bytes_read, merged.bytes_written);
         drop(merged);
         slotcask_io::give_back(read);
         let elapsed = self.env.clock.monotonic().saturating_sub(started);
         metrics::histogram!("slotcask_merge_seconds").record(elapsed.as_secs_f64());
-        metrics::counter!("slotcask_merge_bytes_written_total").increment(written);
         Ok(Some(written))
+    }
+
+    /// Counts what a merge, or the evacuation of segments, took.
+    fn note_merged(&self, merged: &Merged) {
+        if merged.bytes_read == 0 {
+            return;
+        }
+        let mut figures = self.figures.lock();
+        figures.merge_bytes_read += merged.bytes_read;
+        figures.merge_bytes_written += merged.bytes_written;
+        figures.tombstones_dropped += merged.tombstones_dropped;
+        drop(figures);
+        metrics::counter!("slotcask_merge_bytes_read_total").increment(merged.bytes_read);
+        metrics::counter!("slotcask_merge_bytes_written_total").increment(merged.bytes_written);
     }
 }
 

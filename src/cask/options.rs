@@ -76,7 +76,7 @@ impl CaskOptions {
         self
     }
 
-    /// Longest key, bytes, from 1 to 65,535.
+    /// Longest key, bytes, from 1 to 65,535. An empty key is a key like any other.
     #[must_use]
     pub const fn key_len_max(mut self, bytes: usize) -> Self {
         self.key_len_max = bytes;

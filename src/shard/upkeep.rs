@@ -401,9 +401,15 @@ impl Shard {
         match self.merge_if_due(upkeep) {
             Ok(merged) => {
                 upkeep.merge_refused = None;
+                self.figures.lock().merge_refused = false;
                 return Ok(merged);
             }
-            Err(error) if error.is_out_of_resources() => {}
+            Err(error) if error.is_out_of_resources() => {
+                // Said once, until there is room again.
+                if !std::mem::replace(&mut self.figures.lock().merge_refused, true) {
+                    tracing::warn!(shard = self.number, %error, "merges of cask tables have no room: space does not come back until there is some");
+                }
+            }
             Err(error) => return Err(error),
         }
         let urgent = self.lock().prepared() == 0;

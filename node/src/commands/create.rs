@@ -5,7 +5,9 @@ use crate::output::Output;
 use crate::text::{count, parse_size};
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
-use slotcask::{CaskOptions, Compression, Error, Options, Store, TableOptions};
+use slotcask::{
+    CaskOptions, Compression, Error, Options, Placement, Store, TableInfo, TableOptions,
+};
 use slotcask_format::record::{KEY_LEN_MAX, VALUE_LEN_MAX};
 use slotcask_format::schema::{FIXED_KEY_LEN_MAX, FIXED_VALUE_LEN_MAX};
 use std::num::NonZeroUsize;
@@ -155,6 +157,7 @@ impl ShapeArgs {
         let in_part = self.kind.is_some()
             || self.pinned.is_some()
             || self.slot_count_max.is_some()
+            || self.expiry
             || self.ordered;
         if in_part && !self.is_given() {
             return Err(Failure::usage("nothing says what the new table is like", SAY_SHAPE));
@@ -176,6 +179,41 @@ impl ShapeArgs {
                 ))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses a table that is there and is not as was asked for.
+    ///
+    /// # Errors
+    /// A usage error.
+    pub fn check_there(&self, table: &TableInfo) -> Result<(), Failure> {
+        let is_lz4 = table.compression.as_deref() == Some("lz4");
+        let pinned = match table.placement {
+            Placement::Pinned(shard) => Some(shard),
+            Placement::Hashed => None,
+        };
+        let differs = [
+            ("--ordered", self.ordered && !table.ordered),
+            ("--expiry", self.expiry && !table.deadlines),
+            ("--pinned", self.pinned.is_some() && self.pinned != pinned),
+            (
+                "--slot-count-max",
+                self.slot_count_max.is_some_and(|count| count != table.slot_count_max),
+            ),
+            (
+                "--compression",
+                self.compression.is_some_and(|wanted| (wanted == Packing::Lz4) != is_lz4),
+            ),
+        ];
+        match differs.into_iter().find(|(_, differs)| *differs) {
+            Some((option, _)) => Err(Failure::usage(
+                format!(
+                    "table {} is there already, and was created without this {option}",
+                    table.name
+                ),
+                format!("leave {option} out, or load another table"),
+            )),
+            None => Ok(()),
         }
     }
 

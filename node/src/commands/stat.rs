@@ -9,6 +9,9 @@ use slotcask::{Placement, RecoveryReport, ShardRecovery, ShardStats, Store, Tabl
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
+Of cask records live bytes are of use, dead ones go with merges, pinned ones stay for now: deletes that older files still need. What a program
+that has the store open does since it opened it is in its own metrics.
+
 A store that was not closed cleanly is recovered in memory; the report of that recovery is printed.
 
 Examples:
@@ -83,16 +86,10 @@ fn shard_object(shard: &ShardStats) -> Value {
         "log_capacity": shard.log_capacity,
         "segment_files": shard.segment_files,
         "checkpoint_number": shard.checkpoint_number,
-        "expired": shard.expired,
         "cask_files": shard.cask_files,
         "cask_live_bytes": shard.cask_live_bytes,
         "cask_dead_bytes": shard.cask_dead_bytes,
         "cask_pinned_bytes": shard.cask_pinned_bytes,
-        "cache_bytes": shard.cache_bytes,
-        "merges": shard.merges,
-        "merge_bytes_read": shard.merge_bytes_read,
-        "merge_bytes_written": shard.merge_bytes_written,
-        "merge_behind_permille": shard.merge_behind_permille,
         "poisoned": shard.poisoned,
         "refused": shard.refused,
     })

@@ -94,6 +94,7 @@ fn open_table(args: &LoadArgs, store: &Store) -> Result<(AnyTable, bool), Failur
         Ok(table) => {
             let found = table.lengths();
             args.shape.check_kind(&args.at.table, !found.exact)?;
+            args.shape.check_there(&table.info())?;
             let up_to = if found.exact { "" } else { "at most " };
             match wanted.map(|(key, value)| Lengths { key, value, exact: found.exact }) {
                 Some(wanted) if wanted != found => Err(Failure::usage(

@@ -37,6 +37,26 @@ fn rows_of_any_length_go_in_and_out() {
 }
 
 #[test]
+fn load_refuses_a_table_that_is_not_as_asked_for() {
+    let place = Place::new();
+    let db = place.db();
+    let file = place.file("rows.tsv", b"a\tb\n");
+    slotcask(&["load", &db, "pages", &file, "--kind", "cask"]).exits(0);
+    for option in [&["--ordered"][..], &["--compression", "lz4"], &["--expiry"], &["--pinned", "0"]]
+    {
+        let load = [&["load", &db, "pages", &file, "--kind", "cask"], option].concat();
+        let run = slotcask(&load);
+        if option[0] == "--expiry" {
+            // All cask tables have it.
+            run.exits(0);
+        } else {
+            run.fails(2).says("is there already").says(option[0]);
+        }
+    }
+    slotcask(&["load", &db, "pages", &file, "--kind", "cask", "--compression", "none"]).exits(0);
+}
+
+#[test]
 fn a_compressed_table_is_named_one_and_reads_as_others() {
     let place = Place::new();
     let db = place.db();

@@ -44,6 +44,7 @@ fn options_that_make_no_sense_create_nothing() {
     let db = place.db();
     slotcask(&["create", &db, "--log-size", "12X"]).fails(2);
     slotcask(&["create", &db, "--shards", "0"]).fails(2);
+    slotcask(&["create", &db, "--expiry"]).fails(2).says("what the new table is like");
     slotcask(&["create", &db, "--table", "t"]).fails(2).says("--key-len");
     slotcask(&["create", &db, "--key-len", "4", "--value-len", "4"]).fails(2).says("no name");
     let cask = ["create", &db, "--table", "t", "--kind", "cask"];
