@@ -134,15 +134,21 @@ fn half_dead_with_reserve(env: &Env) -> (Store, CaskTable) {
 
 #[test]
 fn a_merge_without_room_leaves_nothing_behind() {
+    let (mut done, mut refused) = (0, 0);
     for free in (0..24).map(|step| (step * 48) << 10) {
         let (env, _) = world();
         let (store, _table) = half_dead(&env);
         leave_free(&env, free);
-        if let Err(error) = store.merge() {
-            assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+        match store.merge() {
+            Ok(_) => done += 1,
+            Err(error) => {
+                assert!(matches!(error, Error::DiskFull { what: "a merge", .. }), "{error}");
+                refused += 1;
+            }
         }
         assert_eq!(temporaries(&env), Vec::<String>::new(), "{free} bytes free");
     }
+    assert!(done > 0 && refused > 0, "{done} done, {refused} refused");
 }
 
 #[test]
@@ -151,6 +157,7 @@ fn a_merge_without_room_is_not_tried_in_every_round() {
     let (store, _table) = half_dead(&env);
     leave_free(&env, 20 << 10);
     while store.poll().unwrap() {}
+    assert!(store.stats().unwrap().shards[0].merge_refused);
     let calls = || {
         [OpKind::Read, OpKind::Write]
             .map(|kind| disk.op_count(OpFilter::Kind(kind)))
