@@ -135,11 +135,12 @@ impl Stats {
             .map(|shard| {
                 let log = shard.log.status();
                 let upkeep = shard.upkeep_stats();
+                let files = shard.log.manifest_state().data;
                 let (counters, data, expiry_bytes) = {
                     let mut guard = shard.lock();
                     let state = guard.state();
                     let deadlines = state.expiry.memory_bytes() + state.slot_expiry.memory_bytes();
-                    (state.counters, state.usage.bytes(), deadlines)
+                    (state.counters, state.usage.bytes(&files), deadlines)
                 };
                 ShardStats {
                     shard: shard.id(),

@@ -3,7 +3,8 @@
 mod common;
 
 use common::{b, store, tiny};
-use slotcask::{CaskOptions, CaskTable, Store};
+use slotcask::{CaskOptions, CaskTable, Durability, Store};
+use slotcask_io::sim::env_of;
 use slotcask_io::{SimOptions, sim_env};
 
 fn behind(store: &Store) -> u32 {
@@ -100,4 +101,45 @@ fn segments_that_were_left_early_do_not_take_space_for_ever() {
     let used: u64 = files.iter().map(|path| disk.read_all(path).unwrap().len() as u64).sum();
     let live = 60 * PUTS * 4040;
     assert!(used < live * 3 / 2 + 7 * SEGMENT, "{used} bytes for {live}");
+}
+
+/// What is known of deletes by what was removed in one life of the store is not known in the next.
+#[test]
+fn deletes_that_nothing_needs_go_in_a_later_life_too() {
+    let segment: u64 = 64 << 10;
+    let options = || {
+        let log_size = 6 * segment;
+        tiny(1).segment_size(segment).log_size(log_size).durability(Durability::Buffered)
+    };
+    let (env, disk) = sim_env(55, SimOptions::default());
+    let store = options().open_in(env, common::ROOT).unwrap();
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    for key in 0..20_000 {
+        table.put(b(key), [1; 40]).unwrap();
+    }
+    for _ in 0..2 {
+        store.rotate().unwrap();
+        store.checkpoint().unwrap();
+        for key in 0..20_000 {
+            table.delete(b(key)).unwrap();
+        }
+    }
+    let mut images = vec![disk.fork()];
+    while store.poll().unwrap() {
+        images.push(disk.fork());
+    }
+    assert!(images.len() > 3, "{}", images.len());
+    for (at, image) in images.iter().enumerate() {
+        let store = options().open_in(env_of(99, image), common::ROOT).unwrap();
+        store.rotate().unwrap();
+        store.checkpoint().unwrap();
+        let mut rounds = 0;
+        while store.poll().unwrap() {
+            rounds += 1;
+            assert!(rounds < 100, "{at}: the store does not come to rest");
+        }
+        let shard = &store.stats().unwrap().shards[0];
+        let left = shard.cask_dead_bytes + shard.cask_pinned_bytes;
+        assert!(left <= segment, "{at}: {left} bytes of deletes are left");
+    }
 }

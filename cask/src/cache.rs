@@ -10,10 +10,10 @@ use crate::hash::KeyHash;
 use crate::location::Location;
 use crate::record::{CachedRecord, RecordImage};
 use parking_lot::RwLock;
-use part::Part;
+use part::{Part, Slot, home_of};
 use slotcask_format::record::Record;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// A part has at least so many bytes, where there are as many.
 const PART_MIN: u64 = 4 << 20;
@@ -49,7 +49,31 @@ pub struct Cache {
 
 /// A part in cache lines of its own: no other part's lock.
 #[repr(align(64))]
-struct OneLine(RwLock<Part>);
+struct OneLine {
+    part: RwLock<Part>,
+    /// Where its slots lie, for hints that do not take the lock: they may be out of date.
+    slots: AtomicPtr<Slot>,
+    slot_count: AtomicUsize,
+}
+
+impl OneLine {
+    fn new(part: Part) -> Self {
+        let (slots, slot_count) = (AtomicPtr::default(), AtomicUsize::new(0));
+        Self { part: RwLock::new(part), slots, slot_count }
+    }
+
+    /// Changes the part.
+    #[inline]
+    fn change(&self, f: impl FnOnce(&mut Part)) {
+        let mut part = self.part.write();
+        f(&mut part);
+        let slots = part.slots();
+        if slots.len() != self.slot_count.load(Ordering::Relaxed) {
+            self.slots.store(slots.as_ptr().cast_mut(), Ordering::Relaxed);
+            self.slot_count.store(slots.len(), Ordering::Relaxed);
+        }
+    }
+}
 
 impl Cache {
     /// A cache of `capacity` bytes; none for 0. It has parts of 4 MiB or, from 1 GiB on, of a 256th; a record that takes more than a third of a part is not
@@ -58,19 +82,19 @@ impl Cache {
     pub fn new(capacity: u64, huge_pages: bool) -> Self {
         let most = (capacity / PART_MIN).clamp(1, PARTS_MAX);
         let count = if capacity == 0 { 0 } else { 1 << most.ilog2() };
-        let part = |_| OneLine(RwLock::new(Part::new(capacity / count, huge_pages)));
+        let part = |_| OneLine::new(Part::new(capacity / count, huge_pages));
         Self { parts: (0..count).map(part).collect(), is_used: AtomicBool::new(false) }
     }
 
     #[inline]
-    fn part(&self, key: CacheKey) -> Option<&RwLock<Part>> {
+    fn part(&self, key: CacheKey) -> Option<&OneLine> {
         let at = usize::from(key.stripe) & self.parts.len().wrapping_sub(1);
-        self.parts.get(at).map(|part| &part.0)
+        self.parts.get(at)
     }
 
     /// The part of a key, if anything is kept anywhere.
     #[inline]
-    fn used_part(&self, key: CacheKey) -> Option<&RwLock<Part>> {
+    fn used_part(&self, key: CacheKey) -> Option<&OneLine> {
         if self.is_used.load(Ordering::Relaxed) { self.part(key) } else { None }
     }
 
@@ -78,7 +102,9 @@ impl Cache {
     #[inline]
     pub fn prefetch(&self, key: CacheKey) {
         if let Some(part) = self.used_part(key) {
-            part.read().prefetch_slot(key.hash);
+            let count = part.slot_count.load(Ordering::Relaxed);
+            let slots = part.slots.load(Ordering::Relaxed);
+            slotcask_io::prefetch_at(slots.wrapping_add(home_of(key.hash, count)));
         }
     }
 
@@ -86,7 +112,7 @@ impl Cache {
     #[inline]
     pub fn prefetch_record(&self, key: CacheKey) {
         if let Some(part) = self.used_part(key) {
-            part.read().prefetch_record(key.hash);
+            part.part.read().prefetch_record(key.hash);
         }
     }
 
@@ -94,7 +120,7 @@ impl Cache {
     #[must_use]
     #[inline]
     pub fn get(&self, key: CacheKey, at: Location) -> Option<CachedRecord> {
-        self.used_part(key)?.read().get(key.hash, at).map(CachedRecord::of_image)
+        self.used_part(key)?.part.read().get(key.hash, at).map(CachedRecord::of_image)
     }
 
     /// As [`Cache::get`], lent. `f` runs under the lock of a part, so it must not use the cache.
@@ -105,13 +131,13 @@ impl Cache {
         at: Location,
         f: impl FnOnce(RecordImage<'_>) -> T,
     ) -> Option<T> {
-        self.used_part(key)?.read().get(key.hash, at).map(f)
+        self.used_part(key)?.part.read().get(key.hash, at).map(f)
     }
 
     /// Keeps the record of a key for as long as there is room.
     pub fn insert(&self, key: CacheKey, at: Location, record: &CachedRecord) {
         if let Some(part) = self.part(key) {
-            part.write().insert(key.hash, at, record);
+            part.change(|part| part.insert(key.hash, at, record));
             if !self.is_used.load(Ordering::Relaxed) {
                 self.is_used.store(true, Ordering::Relaxed);
             }
@@ -129,14 +155,14 @@ impl Cache {
         written: Option<&Record<'_>>,
     ) {
         if let Some(part) = self.used_part(key) {
-            part.write().follow(key.hash, from, to, written);
+            part.change(|part| part.follow(key.hash, from, to, written));
         }
     }
 
     /// Bytes in use.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.0.read().bytes()).sum()
+        self.parts.iter().map(|part| part.part.read().bytes()).sum()
     }
 }
 

@@ -18,6 +18,21 @@ pub struct Keydir {
     len: AtomicU64,
     /// The keys themselves, in an ordered table.
     order: Option<Order>,
+    changes: Changes,
+}
+
+/// How many changes there were, in a cache line that no other field lies in: readers use those all the time.
+#[derive(Default)]
+#[repr(align(64))]
+struct Changes(AtomicU64);
+
+impl Changes {
+    /// Only who holds the shard lock counts, so this need not be one step. The lock of the stripe that is changed is held: who reads the count and
+    /// then the stripe as it was before finds another count later.
+    #[inline]
+    fn count(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
 }
 
 /// A stripe that lies in one cache line: one wait for memory.
@@ -39,7 +54,15 @@ impl Keydir {
     pub fn new(ordered: bool, huge_pages: bool) -> Self {
         let stripes = (0..STRIPES).map(|_| Aligned::default()).collect();
         let order = ordered.then(|| Order::new(0, false));
-        Self { stripes, words: Words::new(huge_pages), len: AtomicU64::new(0), order }
+        let words = Words::new(huge_pages);
+        Self { stripes, words, len: AtomicU64::new(0), order, changes: Changes::default() }
+    }
+
+    /// Grows with every change: what [`Keydir::get`] gave after this is still so for as long as this gives the same.
+    #[must_use]
+    #[inline]
+    pub fn changes(&self) -> u64 {
+        self.changes.0.load(Ordering::Acquire)
     }
 
     /// The keys in their order, in an ordered table; a key is marked if its value may vanish. It is kept by whoever changes the keydir: see
@@ -106,7 +129,10 @@ impl Keydir {
 
     /// Points a key to a record; gives the record that it pointed to before.
     pub fn put(&self, hash: KeyHash, to: Location) -> Option<Location> {
-        let old = self.stripe(hash).write().put(&self.room(hash.stripe), hash.stored, to);
+        let mut stripe = self.stripe(hash).write();
+        let old = stripe.put(&self.room(hash.stripe), hash.stored, to);
+        self.changes.count();
+        drop(stripe);
         if old.is_none() {
             self.len.fetch_add(1, Ordering::Relaxed);
         }
@@ -115,7 +141,10 @@ impl Keydir {
 
     /// Takes a key out; gives the record that it pointed to.
     pub fn remove(&self, hash: KeyHash) -> Option<Location> {
-        let old = self.stripe(hash).write().remove(&self.room(hash.stripe), hash.stored);
+        let mut stripe = self.stripe(hash).write();
+        let old = stripe.remove(&self.room(hash.stripe), hash.stored);
+        self.changes.count();
+        drop(stripe);
         if old.is_some() {
             self.len.fetch_sub(1, Ordering::Relaxed);
         }
@@ -131,6 +160,7 @@ impl Keydir {
             return false;
         }
         stripe.put(&self.room(hash.stripe), hash.stored, to);
+        self.changes.count();
         true
     }
 
@@ -141,6 +171,7 @@ impl Keydir {
             return false;
         }
         stripe.remove(&self.room(hash.stripe), hash.stored);
+        self.changes.count();
         self.len.fetch_sub(1, Ordering::Relaxed);
         true
     }
@@ -150,6 +181,7 @@ impl Keydir {
         let mut stripes: Vec<_> = self.stripes.iter().map(|stripe| stripe.0.write()).collect();
         stripes.iter_mut().for_each(|stripe| stripe.forget());
         self.words.clear();
+        self.changes.count();
         drop(stripes);
         self.len.store(0, Ordering::Relaxed);
         if let Some(order) = &self.order {
@@ -163,6 +195,7 @@ impl Keydir {
         let mut stripe = self.stripes[room.stripe].0.write();
         let before = stripe.len() as u64;
         stripe.load(&room, sorted);
+        self.changes.count();
         self.len.fetch_add(sorted.len() as u64, Ordering::Relaxed);
         self.len.fetch_sub(before, Ordering::Relaxed);
     }

@@ -38,6 +38,8 @@ const WORDS: usize = 2;
 const LINE_WORDS: usize = 8;
 /// Cache lines that a put of a new key is given ahead: a stripe that is nearly full moves some tens of entries.
 const LINES_AHEAD: usize = 4;
+/// The same of a search, which looks at five entries where a stripe is as full as it may be.
+const LINES_OF_SEARCH: usize = 2;
 /// Words of a piece, 2 KiB: a stripe's part of a step.
 const PIECE_WORDS: usize = STEP_WORDS / STRIPES;
 /// Entries of a piece.
@@ -143,11 +145,13 @@ impl Stripe {
         Location::from_bits(place)
     }
 
-    /// Asks for the memory where a search begins.
+    /// Asks for the memory that a search most likely looks at: where it begins, and what lies behind that.
     #[inline]
     pub(crate) fn prefetch(&self, room: &Room<'_>, stored: u64) {
-        if let Some(words) = self.words(room, self.home(stored)) {
-            slotcask_io::prefetch(&words[0]);
+        let home = self.home(stored);
+        let words = self.piece(room, home / PIECE).get(home % PIECE * WORDS..).unwrap_or_default();
+        for line in words.chunks(LINE_WORDS).take(LINES_OF_SEARCH) {
+            slotcask_io::prefetch(&line[0]);
         }
     }
 

@@ -28,7 +28,7 @@ pub use heap::give_back;
 pub use held::{held_bytes, hold, lend};
 pub use os::{OsDisk, OsOptions, raise_descriptor_limit, work_in_background};
 pub use pages::PageBuf;
-pub use prefetch::prefetch;
+pub use prefetch::{prefetch, prefetch_at};
 pub use sim::{SimDisk, SimOptions, sim_env};
 pub use words::{STEP_WORDS, Words};
 

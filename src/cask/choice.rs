@@ -23,6 +23,8 @@ const SMALL_FILES: usize = 8;
 struct Worth {
     gain: u64,
     needed: u64,
+    /// What is needed, deletes left out.
+    live: u64,
 }
 
 impl Worth {
@@ -39,7 +41,8 @@ impl Worth {
                 (dead / u128::from(used.bytes.max(1))) as u64
             }
         };
-        Self { gain, needed: size - gain }
+        let needed = size - gain;
+        Self { gain, needed, live: used.live_bytes.min(needed) }
     }
 
     fn size(self) -> u64 {
@@ -48,7 +51,8 @@ impl Worth {
 
     /// What merges may leave to be given back before one is due.
     fn left(self, segment_size: u64) -> u64 {
-        self.needed * DUE_PERMILLE / 1000 + segment_size / 2
+        // Where next to everything that is needed are deletes, what they are for has to go for them to go.
+        self.needed.min(self.live * 8) * DUE_PERMILLE / 1000 + segment_size / 2
     }
 }
 
@@ -61,11 +65,15 @@ impl Usage {
     ) -> (Worth, Vec<(DataFileState, Worth)>) {
         let mut all = Worth::default();
         let total: u64 = data.iter().map(|file| file.end).sum();
+        let without_need = self.without_need(data);
         let each = data.iter().filter(|file| !self.is_unreadable(file.generation)).map(|file| {
-            let needed = self.gone_since(file.generation) < total / 2;
+            let needed = self.gone_since(file.generation) < total / 2
+                && !without_need.contains(&file.generation);
             let size = size_on_disk(file, segment_size);
             let worth = Worth::of(file, size, &self.of(file.generation), needed);
-            all = Worth { gain: all.gain + worth.gain, needed: all.needed + worth.needed };
+            all.gain += worth.gain;
+            all.needed += worth.needed;
+            all.live += worth.live;
             (*file, worth)
         });
         let each = each.collect();
@@ -87,8 +95,11 @@ impl Shard {
         let segment_size = self.log.config().segment_size;
         let (all, mut files) = self.lock().state_ref().usage.worth(data, segment_size);
         let mut chosen = BTreeSet::new();
-        // Files of which nothing is needed, or next to nothing, cost next to nothing to merge.
-        files.sort_unstable_by_key(|(_, worth)| worth.needed * 1000 / worth.size().max(1));
+        // Files of which nothing is needed, or next to nothing, cost next to nothing to merge. The oldest first: what they list keeps the
+        // deletes of younger ones.
+        files.sort_unstable_by_key(|(file, worth)| {
+            (worth.needed * 1000 / worth.size().max(1), file.sequence_min)
+        });
         let mut due = all.gain.saturating_sub(all.left(0));
         if all.gain > all.left(segment_size) {
             for (file, worth) in files.iter().take(WASTEFUL_MAX) {

@@ -1,10 +1,10 @@
 //! What of each file is still of use, counted under the shard lock.
 
 use slotcask_cask::{Listed, Listing, Location};
-use slotcask_format::manifest::DataOrigin;
+use slotcask_format::manifest::{DataFileState, DataOrigin};
 use slotcask_format::mutants;
 use slotcask_format::record::RecordKind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is listed of a segment takes at most this part of the bytes of its records: a segment of small records is read when it becomes a
 /// data file.
@@ -175,15 +175,53 @@ impl Usage {
         self.files.get(&generation).is_some_and(|file| file.unreadable)
     }
 
-    /// What all files hold.
-    pub(crate) fn bytes(&self) -> CaskBytes {
+    /// The data files whose deletes nothing needs: no older file has a put. An opening knows as much; what has gone since a file was
+    /// judged it does not know.
+    pub(crate) fn without_need(&self, data: &[DataFileState]) -> BTreeSet<u64> {
+        let mut oldest_first: Vec<&DataFileState> = data.iter().collect();
+        oldest_first.sort_unstable_by_key(|file| file.sequence_min);
+        let has_deletes_only = |file: &&DataFileState| {
+            self.of(file.generation).tombstones >= file.records
+                && !self.is_unreadable(file.generation)
+        };
+        let mut found = BTreeSet::new();
+        let mut rest = oldest_first.as_slice();
+        while let Some(first) = rest.first() {
+            // Files that are older and younger than one another: what one merge made.
+            let mut newest = first.sequence_max;
+            let within = |file: &&&DataFileState| {
+                let is_within = file.sequence_min <= newest;
+                newest = newest.max(file.sequence_max);
+                is_within
+            };
+            let count = rest.iter().take_while(within).count();
+            let (group, behind) = rest.split_at(count);
+            let deletes_only = group.iter().all(has_deletes_only);
+            // Puts of the same file go with it.
+            if deletes_only || (count == 1 && !self.is_unreadable(first.generation)) {
+                found.extend(group.iter().map(|file| file.generation));
+            }
+            if !deletes_only {
+                break;
+            }
+            rest = behind;
+        }
+        found
+    }
+
+    /// What all files hold, of which these are data files.
+    pub(crate) fn bytes(&self, data: &[DataFileState]) -> CaskBytes {
+        let without_need = self.without_need(data);
         let total: u64 = self.files.values().map(|file| file.used.bytes).sum();
         self.files.iter().fold(CaskBytes::default(), |sum, (generation, file)| {
             let left = file.used.bytes.saturating_sub(file.used.live_bytes);
             let pinned = match file.unreadable {
                 true => left,
                 // As merges see it: `Shard::choose`.
-                false if self.gone_since(*generation) < total / 2 => {
+                false
+                    if self.gone_since(*generation) < total / 2
+                        && !without_need.contains(generation) =>
+                {
                     file.used.tombstone_bytes.min(left)
                 }
                 false => 0,
@@ -217,12 +255,45 @@ mod tests {
         usage.dead(at(1, 0, 64));
         usage.tombstone(at(2, 0, 40));
         usage.put(at(2, 40, 64));
-        assert_eq!(usage.bytes(), CaskBytes { files: 2, live: 256, dead: 64, pinned: 40 });
+        assert_eq!(usage.bytes(&[]), CaskBytes { files: 2, live: 256, dead: 64, pinned: 40 });
         // Nothing of a file that cannot be read comes back.
         usage.set_unreadable(1);
-        assert_eq!(usage.bytes(), CaskBytes { files: 2, live: 256, dead: 0, pinned: 104 });
+        assert_eq!(usage.bytes(&[]), CaskBytes { files: 2, live: 256, dead: 0, pinned: 104 });
         // What the delete was for may have gone with a file.
         usage.forget(1);
-        assert_eq!(usage.bytes(), CaskBytes { files: 1, live: 64, dead: 40, pinned: 0 });
+        assert_eq!(usage.bytes(&[]), CaskBytes { files: 1, live: 64, dead: 40, pinned: 0 });
+    }
+
+    #[test]
+    fn deletes_are_for_puts_of_older_files() {
+        let at = |generation| Location::new(generation, 0, 64).unwrap();
+        let file = |generation, records, sequence_min, sequence_max| DataFileState {
+            generation,
+            origin: DataOrigin::Sealed,
+            end: 4096,
+            records,
+            sequence_min,
+            sequence_max,
+            epoch_max: 1,
+            epoch_min: 1,
+            frame_checksum: 0,
+        };
+        let mut usage = Usage::default();
+        usage.tombstone(at(3));
+        usage.tombstone(at(4));
+        usage.put(at(5));
+        usage.tombstone(at(6));
+        let data = [file(6, 1, 40, 49), file(3, 1, 10, 19), file(5, 1, 30, 39), file(4, 1, 20, 29)];
+        // The put of the third of them is older than the delete of the last.
+        assert_eq!(usage.without_need(&data), BTreeSet::from([3, 4, 5]));
+        // A record that was void, or one of another table, may be what a delete is for.
+        let more = [file(3, 2, 10, 19), file(4, 1, 20, 29)];
+        assert_eq!(usage.without_need(&more), BTreeSet::from([3]));
+        let mixed = [file(3, 1, 10, 25), file(4, 1, 20, 29), file(6, 1, 30, 39)];
+        assert_eq!(usage.without_need(&mixed), BTreeSet::from([3, 4, 6]));
+        let mixed = [file(3, 1, 10, 25), file(5, 1, 20, 29), file(6, 1, 30, 39)];
+        assert_eq!(usage.without_need(&mixed), BTreeSet::new());
+        usage.set_unreadable(3);
+        assert_eq!(usage.without_need(&data), BTreeSet::new());
     }
 }

@@ -86,6 +86,16 @@ impl sealed::Sealed for Table {
     }
 }
 
+/// What a scan knows of a key before it fetches the value.
+#[derive(Debug, Clone, Copy)]
+pub struct Sought {
+    hash: KeyHash,
+    /// The place of its record, once it was looked for.
+    at: Option<Location>,
+    /// [`slotcask_cask::Keydir::changes`] at that time.
+    changes: u64,
+}
+
 impl sealed::Sealed for CaskTable {
     fn sources(&self) -> Result<Vec<(usize, Source)>> {
         if !self.shared.schema.ordered {
@@ -101,20 +111,21 @@ impl sealed::Sealed for CaskTable {
         Self::check_readable(self)
     }
 
-    /// The hash of the key, and, once it was looked for, the place of its record.
-    type Prepared = (KeyHash, Option<Location>);
+    type Prepared = Sought;
 
     #[inline]
     fn prepare(&self, hit: Hit<'_>) -> Self::Prepared {
         let hash = KeyHash::of(self.store.hash_seed, hit.key);
         self.prefetch(CaskRoute { shard: hit.shard, hash });
-        (hash, None)
+        Sought { hash, at: None, changes: 0 }
     }
 
     #[inline]
-    fn prepare_more(&self, hit: Hit<'_>, (hash, at): &mut Self::Prepared) {
-        *at = self.keydir(hit.shard).get(*hash);
-        let cache_key = CacheKey::new(self.shared.id, *hash);
+    fn prepare_more(&self, hit: Hit<'_>, known: &mut Self::Prepared) {
+        let keydir = self.keydir(hit.shard);
+        known.changes = keydir.changes();
+        known.at = keydir.get(known.hash);
+        let cache_key = CacheKey::new(self.shared.id, known.hash);
         self.store.shelves[hit.shard].cache.prefetch_record(cache_key);
     }
 
@@ -127,11 +138,13 @@ impl sealed::Sealed for CaskTable {
     ) -> Result<bool> {
         crate::store::refuse_in_update()?;
         let hash_of = || KeyHash::of(self.store.hash_seed, hit.key);
-        let (hash, at) = known.unwrap_or_else(|| (hash_of(), None));
+        let known = known.unwrap_or_else(|| Sought { hash: hash_of(), at: None, changes: 0 });
+        let Sought { hash, at, changes } = known;
         debug_assert_eq!(hash, hash_of(), "what is known is of this key");
         let route = CaskRoute { shard: hit.shard, hash };
+        let keydir = self.keydir(hit.shard);
         if let Some(at) = at
-            && self.keydir(hit.shard).get(hash) == Some(at)
+            && (keydir.changes() == changes || keydir.get(hash) == Some(at))
             // Where that one has vanished the key may have another by now.
             && self.copy_cached(route, hit.key, at, value)? == Some(true)
         {

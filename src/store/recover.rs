@@ -324,7 +324,7 @@ fn figures_of(
     state: &ShardState,
     report: &ShardRecovery,
 ) -> ShardStats {
-    let cask = state.usage.bytes();
+    let cask = state.usage.bytes(&opening.state().data);
     ShardStats {
         shard: report.shard,
         last_sequence: report.last_sequence,

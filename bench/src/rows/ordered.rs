@@ -12,7 +12,7 @@ use crate::measure::{get_hits, ns_each};
 use crate::ordered::{RANGE, RangeReader};
 use crate::ordered_child::Shape;
 use crate::report::Report;
-use crate::rows::cask::data::{gets, load};
+use crate::rows::cask::data::{gets, load, warm};
 use crate::values::with_value;
 use crate::workload::{Key, Order, Random, key, value};
 use std::hint::black_box;
@@ -77,10 +77,9 @@ where
         let engine: E = place.open_cask(Setup::cached(Mode::Buffered, cache(keys)))?;
         load(&engine, keys, SMALL.len)?;
         engine.settle()?;
+        warm(&engine, keys, SMALL.len)?;
         {
             let reader = engine.reader()?;
-            let all: Vec<u32> = (0..keys as u32).collect();
-            gets(&reader, &all, SMALL.len, Duration::MAX)?;
             let (pairs, alone) = ranges(&reader, keys, args, round)?;
             report.add("range of 100", E::NAME, pairs);
             report.add("range of 100, keys", E::NAME, alone);
@@ -268,8 +267,8 @@ pub fn cask_round(args: &Args, round: u64, report: &mut Report) -> Outcome<()> {
     both("cask put", &order.parts(TURNS as usize), round + 1, time_max)?;
     hashed.settle()?;
     ordered.settle()?;
-    gets(&&hashed, &all, len, Duration::MAX)?;
-    gets(&&ordered, &all, len, Duration::MAX)?;
+    warm(&hashed, args.keys, len)?;
+    warm(&ordered, args.keys, len)?;
     let (without, with) = in_turns(
         TURNS,
         |turn| gets(&&hashed, order.parts(TURNS as usize)[turn as usize], len, time_max),

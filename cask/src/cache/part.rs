@@ -35,7 +35,7 @@ const HUGE_FROM: usize = 512 << 10;
 const AHEAD: usize = 256;
 
 #[derive(Debug, Default)]
-struct Slot {
+pub(super) struct Slot {
     tag: AtomicU32,
     /// One more than the offset of its entry, in units of 8 bytes; 0 for an empty slot.
     entry: u32,
@@ -67,6 +67,12 @@ enum Image<'a> {
 #[inline]
 fn home(tag: u32, places: usize) -> usize {
     ((u64::from(tag & !NOTES) * places as u64) >> 32) as usize
+}
+
+/// Where in so many slots a search for a hash begins.
+#[inline]
+pub(super) fn home_of(hash: u64, slots: usize) -> usize {
+    home(tag_of(hash), slots)
 }
 
 /// The bits of a hash that decide where it belongs.
@@ -149,11 +155,8 @@ impl Part {
         None
     }
 
-    #[inline]
-    pub(super) fn prefetch_slot(&self, hash: u64) {
-        if let Some(slot) = self.slots.get(home(tag_of(hash), self.slots.len())) {
-            slotcask_io::prefetch(slot);
-        }
+    pub(super) fn slots(&self) -> &[Slot] {
+        &self.slots
     }
 
     #[inline]

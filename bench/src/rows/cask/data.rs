@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes of cache that an engine needs for one value of the table at most, beside the value.
 const OVERHEAD: u64 = 256;
+/// Threads that fill an engine's cache.
+const WARMING: u64 = 16;
 
 /// One round.
 ///
@@ -45,9 +47,8 @@ fn of_size<E: CaskEngine>(args: &Args, size: Size, round: u64, report: &mut Repo
     engine.settle()?;
     // Readers may be snapshots: they are dropped before the engine is closed.
     {
+        warm(&engine, keys, len)?;
         let reader = engine.reader()?;
-        let all: Vec<u32> = (0..keys as u32).collect();
-        gets(&reader, &all, len, Duration::MAX)?;
         for (spread, visits) in &visits {
             let get = gets(&reader, visits, len, time_max)?;
             report.add(&format!("cask get {name}, {}", spread.name()), E::NAME, get);
@@ -65,6 +66,28 @@ pub fn load<E: CaskEngine>(engine: &E, keys: u64, len: usize) -> Outcome<()> {
         with_value(number, 0, len, |value| engine.put(&key(number), value))?;
     }
     Ok(())
+}
+
+/// Gets every key once, so that an engine has in its cache what it keeps there. Many threads: one would wait for the device.
+///
+/// # Errors
+/// As [`gets`].
+pub fn warm<E: CaskEngine>(engine: &E, keys: u64, len: usize) -> Outcome<()> {
+    std::thread::scope(|scope| {
+        let part = |at: u64| keys * at / WARMING;
+        let warming: Vec<_> = (0..WARMING)
+            .map(|at| {
+                scope.spawn(move || {
+                    let reader = engine.reader()?;
+                    (part(at)..part(at + 1)).try_for_each(|number| get(&reader, number, len))
+                })
+            })
+            .collect();
+        for thread in warming {
+            thread.join().map_err(|_| "a reading thread panicked")??;
+        }
+        Ok(())
+    })
 }
 
 /// Gets of keys that are there; nanoseconds a get.
