@@ -61,7 +61,7 @@ impl Table {
     }
 
     /// Replaces the value of `key` by `new` if it is `expected`; `None` stands for a key that is not there. Answers with the
-    /// value that is there instead, if it is another one.
+    /// value that is there instead, if it is another one. The new value stays: a deadline of the old one goes with it.
     ///
     /// # Errors
     /// As [`Table::put`].
@@ -92,6 +92,8 @@ impl Table {
     /// Replaces the value of `key` by what `f` makes of it; `None` stands for a key that is not there, before and after. Gives
     /// the new value. `f` runs under the shard lock: it must be short, and must not write to this store. If it panics nothing is
     /// written. It is called again if the log had no room the first time.
+    ///
+    /// The new value stays: a deadline of the old one goes with it.
     ///
     /// # Errors
     /// As [`Table::put`]; [`crate::Error::ValueLength`] when `f` gives a value of a wrong length; [`crate::Error::Reentered`] from writes

@@ -3,8 +3,10 @@
 
 mod common;
 
-use common::{ROOT, assert_says, b, files_named, tiny, world};
+use common::{ROOT, assert_says, b, files_named, picture, tiny, world};
 use slotcask::{CaskOptions, Durability, Error, Options, Store};
+use slotcask_format::StoreId;
+use slotcask_format::history::{Epoch, EpochKind, History};
 use slotcask_io::SimDisk;
 use slotcask_io::sim::env_of;
 use std::path::{Path, PathBuf};
@@ -119,6 +121,7 @@ fn a_data_file_that_is_not_the_one_is_refused() {
             if !has_hint {
                 image.delete_file(&paths[0].with_extension("hint"));
             }
+            let before = picture(&image);
             match open(&image) {
                 Ok(store) => {
                     assert!(has_hint, "{what}: it has to be read");
@@ -127,10 +130,80 @@ fn a_data_file_that_is_not_the_one_is_refused() {
                 Err(error) => {
                     assert!(error.is_corruption(), "{what}: {error}");
                     assert_says(&error, &[name(&paths[0])]);
+                    assert_eq!(picture(&image), before, "{what}");
                 }
             }
         }
     }
+}
+
+/// An opening removes files that the manifest does not list: not before it knows that it has those that are listed.
+#[test]
+fn a_data_file_under_another_name_is_missed_and_kept() {
+    let disk = closed(4, 0);
+    let path = &files(&disk, ".cask")[0];
+    let other = path.with_file_name("data-0000000000009999.cask");
+    for (with_hint, read_only) in [(true, false), (false, false), (true, true), (false, true)] {
+        let image = disk.fork();
+        let moves = [(path.clone(), other.clone()), (hint_of(path), hint_of(&other))];
+        let moves = &moves[..if with_hint { 2 } else { 1 }];
+        for (from, to) in moves {
+            image.put_file(to, &image.read_all(from).unwrap());
+            image.delete_file(from);
+        }
+        let before = picture(&image);
+        let options = options().create(false).read_only(read_only);
+        let error = options.open_in(env_of(99, &image), ROOT).unwrap_err();
+        assert_says(&error, &[name(path), "is not there"]);
+        assert_eq!(picture(&image), before);
+        for (from, to) in moves {
+            image.put_file(from, &image.read_all(to).unwrap());
+            image.delete_file(to);
+        }
+        assert_eq!(refused_gets(&open(&image).unwrap(), 0), 0);
+    }
+}
+
+/// What a merge left that was not committed.
+#[test]
+fn files_that_the_manifest_does_not_list_are_removed() {
+    let disk = closed(5, 0);
+    let before = (files(&disk, ".cask"), files(&disk, ".hint"));
+    let other = before.0[0].with_file_name("data-0000000000009999.cask");
+    disk.put_file(&other, &disk.read_all(&before.0[0]).unwrap());
+    disk.put_file(&hint_of(&other), &disk.read_all(&before.1[0]).unwrap());
+    // Reading removes nothing.
+    options().read_only(true).open_in(env_of(99, &disk), ROOT).unwrap().close().unwrap();
+    assert!(disk.read_all(&other).is_some());
+    let store = open(&disk).unwrap();
+    assert_eq!(refused_gets(&store, 0), 0);
+    store.close().unwrap();
+    assert_eq!((files(&disk, ".cask"), files(&disk, ".hint")), before);
+}
+
+/// An epoch that began below the end of a data file: its records behind that are no part of the store, whatever its hint lists.
+#[test]
+fn records_that_a_later_epoch_cut_off_are_left_out() {
+    let disk = closed(6, 0);
+    let path = Path::new(ROOT).join("history");
+    let bytes = disk.read_all(&path).unwrap();
+    let store = StoreId(<[u8; 16]>::try_from(&bytes[16..32]).unwrap());
+    let mut history = History::decode_file(&bytes, store, 1).unwrap();
+    let (number, cuts) = (history.last() + 1, vec![40]);
+    let (kind, id, time_ms) = (EpochKind::Recovered, [1; 16], 1);
+    history.epochs.push(Epoch { number, kind, id, time_ms, cuts });
+    put_in_place(&disk, &path, Some(history.encode_file(store, 1)));
+    let store = open(&disk).unwrap();
+    let table = store.open_cask("c").unwrap();
+    let left: Vec<u64> = (0..KEYS).filter(|key| table.contains(b(*key)).unwrap()).collect();
+    // Of even keys the newest record came later, and the others were merged away.
+    assert!(left.len() > 10 && left.iter().all(|key| key % 2 == 1 && *key < 40), "{left:?}");
+    assert_eq!(table.len(), left.len() as u64);
+    assert!(left.iter().all(|key| table.get(b(*key)).unwrap() == Some(value(*key, 0))));
+}
+
+fn hint_of(path: &Path) -> PathBuf {
+    path.with_extension("hint")
 }
 
 #[test]

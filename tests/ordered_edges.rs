@@ -69,7 +69,7 @@ proptest! {
         let (store, _disk) = store(5, shards);
         let table = store.create_cask("c", &cask_options()).unwrap();
         let mut map = Map::new();
-        for (number, key) in keys.into_iter().filter(|key| !key.is_empty()).enumerate() {
+        for (number, key) in keys.into_iter().enumerate() {
             let value = vec![number as u8; number % 7];
             table.put(&key, &value).unwrap();
             map.insert(key, value);

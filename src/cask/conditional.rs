@@ -37,7 +37,7 @@ impl CaskTable {
     }
 
     /// Replaces the value of `key` by `new` if it is `expected`; `None` stands for a key that is not there. Answers with the
-    /// value that is there instead, if it is another one.
+    /// value that is there instead, if it is another one. The new value stays: a deadline of the old one goes with it.
     ///
     /// # Errors
     /// As [`CaskTable::put`] and [`CaskTable::get`].
@@ -68,6 +68,8 @@ impl CaskTable {
     /// the new value. `f` runs under the shard lock: it must be short, and must not write to this store. If it panics nothing is
     /// written. It is called again when the log had no room for what it gave. What it gives is compressed under that lock, if the table
     /// compresses.
+    ///
+    /// The new value stays: a deadline of the old one goes with it.
     ///
     /// # Errors
     /// As [`CaskTable::put`] and [`CaskTable::get`]; [`crate::Error::Reentered`] from calls that `f` attempts.

@@ -37,6 +37,49 @@ fn rows_of_any_length_go_in_and_out() {
 }
 
 #[test]
+fn keys_and_values_that_are_too_long_are_refused() {
+    let place = Place::new();
+    let db = place.db();
+    let limits = ["--key-len", "8", "--value-len", "16"];
+    slotcask(&[&["create", &db, "--table", "c", "--kind", "cask"], &limits[..]].concat()).exits(0);
+    slotcask(&["put", &db, "c", "12345678", "1234567890123456"]).exits(0);
+    slotcask(&["put", &db, "c", "123456789", "v"]).fails(2).says("8").says("9");
+    slotcask(&["put", &db, "c", "k", "12345678901234567"]).fails(2).says("16").says("17");
+    slotcask(&["get", &db, "c", "123456789"]).fails(2);
+    let rows = place.file("rows.tsv", b"short\tv\n123456789\tv\n");
+    slotcask(&["load", &db, "c", &rows]).fails(2).says("line 2");
+    slotcask(&["put", &db, "c", "", "of the empty key"]).exits(0);
+    assert_eq!(slotcask(&["get", &db, "c", ""]).exits(0).stdout, "of the empty key\n");
+    slotcask(&["check", &db]).exits(0);
+}
+
+/// `check` names a damaged data file, which an opening with a whole hint does not read.
+#[test]
+fn check_names_a_damaged_data_file() {
+    let place = Place::new();
+    let db = place.db();
+    slotcask(&["create", &db, "--shards", "1", "--table", "c", "--kind", "cask"]).exits(0);
+    let lines: String = (0..500).map(|n| format!("key-{n}\t{}\n", "v".repeat(n))).collect();
+    let rows = place.file("rows.tsv", lines.as_bytes());
+    slotcask(&["load", &db, "c", &rows]).exits(0);
+    slotcask(&["load", &db, "c", &rows]).exits(0);
+    slotcask(&["merge", &db]).exits(0);
+    slotcask(&["check", &db]).exits(0);
+    let shard = std::path::Path::new(&db).join("shard-000");
+    let names = std::fs::read_dir(&shard).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+    let hint = names.iter().find_map(|name| name.strip_suffix(".hint")?.strip_prefix("data-"));
+    // The segment became a data file as it was.
+    let name = format!("log-{}.segment", hint.expect("a data file has a hint"));
+    let mut file = std::fs::File::options().write(true).open(shard.join(&name)).unwrap();
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(80_000)).unwrap();
+    std::io::Write::write_all(&mut file, b"damage").unwrap();
+    slotcask(&["check", &db]).exits(1).prints(&name);
+    assert_eq!(slotcask(&["get", &db, "c", "key-1"]).exits(0).stdout, "v\n");
+    slotcask(&["export", &db, "c"]).exits(3).says(&name);
+}
+
+#[test]
 fn load_refuses_a_table_that_is_not_as_asked_for() {
     let place = Place::new();
     let db = place.db();

@@ -41,6 +41,22 @@ fn every_verb() {
     assert!(json(&["dump", "manifest", &db], 0).is_array());
     assert!(json(&["dump", "slots", &db, "t"], 0).is_array());
 
+    let merged = json(&["merge", &db], 0);
+    assert_eq!(keys(&merged), ["bytes_read", "bytes_written", "dead_bytes_left"]);
+    let created = json(&["create", &db, "--table", "c", "--kind", "cask"], 0);
+    assert_eq!(created["table_created"], "c");
+    json(&["put", &db, "c", "k", "v"], 0);
+    json(&["put", &db, "c", "k", "v"], 0);
+    let merged = json(&["merge", &db], 0);
+    assert!(merged["bytes_read"].as_u64().unwrap() > 0, "{merged}");
+    assert_eq!(merged["dead_bytes_left"], 0);
+    let shown = json(&["ttl", &db, "c", "k"], 0);
+    assert_eq!(keys(&shown), ["deadline_ms", "found", "key", "ttl_ms"]);
+    let shard = json(&["stat", &db], 0)["shards"][0].clone();
+    for figure in ["log_bytes", "cask_live_bytes", "cask_dead_bytes", "cask_pinned_bytes"] {
+        assert!(shard[figure].is_u64(), "{figure} in {shard}");
+    }
+
     assert_eq!(json(&["del", &db, "t", "k\"1\t"], 0)["deleted"], true);
     assert_eq!(json(&["del", &db, "t", "k\"1\t"], 1)["deleted"], false);
 }

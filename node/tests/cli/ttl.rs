@@ -51,6 +51,17 @@ fn what_cannot_be_is_refused() {
     slotcask(&["create", &db, "--table", "c", "--kind", "cask"]).exits(0);
     slotcask(&["put", &db, "c", "k", "v"]).exits(0);
     slotcask(&["ttl", &db, "c", "k", "--set", "0s"]).fails(2);
-    slotcask(&["ttl", &db, "c", "k", "--at", "1000"]).fails(2);
-    slotcask(&["get", &db, "c", "k"]).exits(0);
+    slotcask(&["ttl", &db, "c", "k", "--at", "1000"]).fails(2).says("one that has not passed");
+    for time in ["", "soon", "-1s", "1y", "1.5.5s", "s", "99999999999999999999s"] {
+        slotcask(&["put", &db, "c", "k", "w", &format!("--ttl={time}")]).fails(2).says("--ttl");
+        slotcask(&["ttl", &db, "c", "k", &format!("--set={time}")]).fails(2).says("--set");
+    }
+    for time in ["", "soon", "-1", "1s", "18446744073709551616"] {
+        slotcask(&["ttl", &db, "c", "k", &format!("--at={time}")]).fails(2).says("--at");
+    }
+    slotcask(&["ttl", &db, "c", "k", "--at", "18446744073709551615"]).fails(2);
+    slotcask(&["ttl", &db, "c", "none", "--clear"]).exits(1);
+    slotcask(&["ttl", &db, "c", "none", "--set", "1s"]).exits(1);
+    assert_eq!(slotcask(&["ttl", &db, "c", "k"]).exits(0).stdout, "never\n");
+    assert_eq!(slotcask(&["get", &db, "c", "k"]).exits(0).stdout, "v\n");
 }
