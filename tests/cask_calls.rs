@@ -87,9 +87,7 @@ fn every_call_refuses_what_is_too_long_and_changes_nothing() {
         ("write_delete", |_, table, key, _| table.write_delete(key).map(drop)),
         ("update of nothing", |_, table, key, _| table.update(key, |_| None).map(drop)),
         ("expiry", |_, table, key, _| table.expiry(key).map(drop)),
-        ("expire_in", |_, table, key, _| {
-            table.expire_in(key, Duration::from_secs(9)).map(drop)
-        }),
+        ("expire_in", |_, table, key, _| table.expire_in(key, Duration::from_secs(9)).map(drop)),
         ("expire_at", |_, table, key, _| table.expire_at(key, u64::MAX / 2).map(drop)),
         ("persist", |_, table, key, _| table.persist(key).map(drop)),
         ("delete in a batch", |store, table, key, _| {
@@ -208,10 +206,31 @@ fn conditional_writes_clear_a_deadline_as_puts_do() {
     }
 }
 
+#[test]
+fn an_iteration_tells_how_much_time_is_left_by_the_time_of_the_store() {
+    let world = World::new();
+    let store = world.open(&tiny(1));
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    table.put_with("soon", "v", &WriteOptions::new().ttl(Duration::from_secs(10))).unwrap();
+    table.put("stays", "v").unwrap();
+    world.clock.advance(Duration::from_secs(4));
+    // Somebody sets the system's clock back: the store's time goes on.
+    world.clock.set_wall_ms(1);
+    let mut records = table.iter();
+    let mut left = Vec::new();
+    while let Some(record) = records.next_record().unwrap() {
+        left.push((record.key().to_vec(), records.expiry(&record).left()));
+    }
+    left.sort();
+    assert_eq!(left, [(b"soon".to_vec(), Some(Duration::from_secs(6))), (b"stays".to_vec(), None)]);
+}
+
+type Conditional = fn(&CaskTable);
+
 /// What runs while another thread reads the disk for a write that depends on what is there.
 #[test]
 fn nobody_waits_for_reads_of_a_conditional_write() {
-    let calls: [(&str, fn(&CaskTable)); 5] = [
+    let calls: [(&str, Conditional); 5] = [
         ("update", |table| drop(table.update(b(1), |old| Some(old.unwrap().to_vec())).unwrap())),
         ("compare_and_swap", |table| {
             assert!(table.compare_and_swap(b(1), Some(b"other"), Some(b"new")).unwrap().is_err());

@@ -7,7 +7,7 @@ use slotcask::{
 use slotcask_io::{Env, OsOptions};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// The table that a verb works on.
 #[derive(Debug, Clone, clap::Args)]
@@ -277,13 +277,11 @@ impl AnyTable {
                 Box::new(table.iter().filter_map(move |pair| {
                     let row = pair.and_then(|(key, value)| {
                         if !deadlines {
-                            return Ok(Some(StoredRow { key, value, deadline_ms: None }));
+                            return Ok(Some(StoredRow { key, value, left: None }));
                         }
                         // A value that vanished since it was read is no row any more.
-                        Ok(lookup.expiry(&key)?.map(|expiry| {
-                            let deadline_ms = expiry.deadline_ms();
-                            StoredRow { key, value, deadline_ms }
-                        }))
+                        let expiry = lookup.expiry(&key)?;
+                        Ok(expiry.map(|expiry| StoredRow { key, value, left: expiry.left() }))
                     });
                     row.transpose()
                 }))
@@ -292,11 +290,8 @@ impl AnyTable {
                 let mut records = table.iter();
                 Box::new(std::iter::from_fn(move || match records.next_record() {
                     Ok(record) => record.map(|record| {
-                        Ok(StoredRow {
-                            key: record.key().to_vec(),
-                            value: record.value().to_vec(),
-                            deadline_ms: record.deadline_ms(),
-                        })
+                        let (key, value) = (record.key().to_vec(), record.value().to_vec());
+                        Ok(StoredRow { key, value, left: records.expiry(&record).left() })
                     }),
                     Err(error) => Some(Err(error)),
                 }))
@@ -329,10 +324,8 @@ fn rows_of<T: OrderedTable + 'static>(
     Box::new(range.filter_map(move |pair| {
         let row = pair.and_then(|(key, value)| {
             // A value that vanished since it was read is no row any more.
-            Ok(expiry_of(&key)?.map(|expiry| {
-                let deadline_ms = expiry.deadline_ms();
-                StoredRow { key, value, deadline_ms }
-            }))
+            let expiry = expiry_of(&key)?;
+            Ok(expiry.map(|expiry| StoredRow { key, value, left: expiry.left() }))
         });
         row.transpose()
     }))
@@ -364,16 +357,15 @@ pub struct StoredRow {
     pub key: Vec<u8>,
     /// The value.
     pub value: Vec<u8>,
-    /// When it vanishes, milliseconds since 1970.
-    pub deadline_ms: Option<u64>,
+    /// Time that is left to it, by the store's time, if it vanishes.
+    pub left: Option<Duration>,
 }
 
 impl StoredRow {
-    /// The time that is left to it now, milliseconds, at least one: it was there when it was read.
+    /// The same in milliseconds, at least one: it was there when it was read.
     pub fn ttl_ms(&self) -> Option<u64> {
-        let deadline = self.deadline_ms?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        Some(deadline.saturating_sub(now as u64).max(1))
+        let left = self.left?.as_millis();
+        Some(u64::try_from(left).unwrap_or(u64::MAX).max(1))
     }
 }
 

@@ -124,7 +124,7 @@ impl<W: Write> RowWriter<W> {
             }
         }
         self.written.rows += 1;
-        self.written.ttl_left_out += u64::from(row.deadline_ms.is_some() && !layout.has_ttl());
+        self.written.ttl_left_out += u64::from(row.left.is_some() && !layout.has_ttl());
         self.out.write_all(&self.line)
     }
 
@@ -166,12 +166,13 @@ fn append_object(mut object: Map<String, Value>, row: &StoredRow, line: &mut Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn written(format: RowFormat, rows: &[(&[u8], &[u8])]) -> Vec<u8> {
         let mut writer = RowWriter::begin(Vec::new(), format).unwrap();
         for (key, value) in rows {
             let (key, value) = (key.to_vec(), value.to_vec());
-            writer.row(&StoredRow { key, value, deadline_ms: None }).unwrap();
+            writer.row(&StoredRow { key, value, left: None }).unwrap();
         }
         let (count, out) = writer.end().unwrap();
         assert_eq!(count, Written { rows: rows.len() as u64, ttl_left_out: 0 });
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn times_to_live_are_kept_or_counted() {
-        let row = StoredRow { key: vec![1], value: vec![2], deadline_ms: Some(u64::MAX) };
+        let row = StoredRow { key: vec![1], value: vec![2], left: Some(Duration::MAX) };
         for (layout, left_out) in [(Layout::Csv, 1), (Layout::Tsv, 1), (Layout::Ndjson, 0)] {
             let mut writer = RowWriter::begin(Vec::new(), format(layout, Style::Hex)).unwrap();
             writer.row(&row).unwrap();

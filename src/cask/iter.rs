@@ -2,6 +2,7 @@
 
 use crate::cask::shared::{CaskRoute, CaskTable};
 use crate::error::Result;
+use crate::expiry::Expiry;
 use crate::iter::Ended;
 use slotcask_cask::{CachedRecord, KeyHash, Location};
 use slotcask_format::BLOCK_SIZE;
@@ -54,6 +55,12 @@ impl CaskTable {
 }
 
 impl CaskIter {
+    /// When the value of a record that this gave vanishes, and how much time is left now, a millisecond at least.
+    #[must_use]
+    pub fn expiry(&self, record: &CachedRecord) -> Expiry {
+        Expiry::of(record.deadline_ms(), || self.table.store.now_ms())
+    }
+
     /// The next pair, lent.
     ///
     /// # Errors
