@@ -334,7 +334,10 @@ impl<'a> Work<'a> {
             if needed.iter().all(|needed| *needed) || mutants::active("drop_tombstone_early") {
                 break;
             }
-            self.view.pause(0);
+            // What was worked on for a while already is given up for a close.
+            if !self.view.pause(0) && self.merged.bytes_read >= PAUSE_BYTES {
+                return Err(CaskError::Interrupted);
+            }
             let listed = match self.listed(other) {
                 Err(error) if error.is_out_of_resources() => return Err(error),
                 listed => listed.inspect_err(|error| {

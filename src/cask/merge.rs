@@ -101,6 +101,8 @@ struct ShardView<'a> {
     checkpoint_from: Cell<Duration>,
     /// After a failure, when writers may be served again.
     serve_from: Cell<Duration>,
+    /// When a segment that could not be made is tried again.
+    prepare_from: Cell<Duration>,
 }
 
 impl Leaving {
@@ -204,13 +206,25 @@ impl ShardView<'_> {
         }
     }
 
-    /// How long a merge that was told to go slowly has to wait.
+    /// How long a merge that was told to go slowly has to wait. Not where the log has no room: writers wait for the end of the merge then.
     fn early(&self) -> Option<Duration> {
-        if self.shard.options.merge_rate.is_none() || !self.is_slow {
+        let is_slow = self.shard.options.merge_rate.is_some() && self.is_slow;
+        if !is_slow || self.shard.log.is_refused() {
             return None;
         }
         let early = self.due.get().at.checked_sub(self.shard.env.clock.monotonic())?;
         Some(early).filter(|early| !early.is_zero())
+    }
+
+    /// Where a segment could not be made, tries again now and then while writers have none: want of descriptors passes, and so may that of room.
+    fn prepare_again(&self, now: Duration) {
+        let shard = self.shard;
+        let may = self.is_slow && now >= self.prepare_from.get();
+        if may && shard.log.is_refused() && shard.lock().prepared() == 0 {
+            self.prepare_from.set(now + RETRY);
+            // The next one is as good as this one; the merge's own writes say what is wrong.
+            let _ = shard.prepare();
+        }
     }
 
     /// Does what cannot wait for the end of a merge; false when the merge has to end.
@@ -222,6 +236,7 @@ impl ShardView<'_> {
             self.served.set(now);
         }
         self.shard.serve(interval_passed);
+        self.prepare_again(now);
         self.checkpoint(now);
         if interval_passed && let Some(upkeep) = self.upkeep.borrow_mut().as_deref_mut() {
             // What fails is the next round's.
@@ -255,6 +270,7 @@ impl Shard {
             upkeep: RefCell::new(upkeep),
             checkpoint_from: Cell::new(Duration::ZERO),
             serve_from: Cell::new(Duration::ZERO),
+            prepare_from: Cell::new(started + RETRY),
         }
     }
 
@@ -572,6 +588,11 @@ impl Shard {
                 Err(error) => return Err(error),
             }
             left = rest;
+        }
+        if unreadable.is_none() {
+            // There was room.
+            upkeep.merge_refused = None;
+            self.figures.lock().merge_refused = false;
         }
         unreadable.map_or(Ok(done), Err)
     }

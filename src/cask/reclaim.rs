@@ -151,6 +151,15 @@ impl Shard {
 
     /// Merges what gives back most, in the space that is held for it. False when nothing is worth it, or there is no space even so.
     pub(crate) fn reclaim(&self, upkeep: &mut Upkeep, urgent: bool) -> Result<bool> {
+        loop {
+            if let Some(won) = self.reclaim_once(upkeep, urgent)? {
+                return Ok(won);
+            }
+        }
+    }
+
+    /// As [`Shard::reclaim`]; `None` when a file could not be read and the others are to be tried without it.
+    fn reclaim_once(&self, upkeep: &mut Upkeep, urgent: bool) -> Result<Option<bool>> {
         let part = if urgent { GAIN_PART_URGENT } else { GAIN_PART };
         let gain_min = self.log.config().segment_size / part + OVERHEAD / 2;
         let manifest = self.log.manifest_state();
@@ -169,7 +178,7 @@ impl Shard {
         if !certain {
             // What deletes may be left behind shows only when it is tried; once for what stands there now.
             if upkeep.reclaimed_position == Some(position) {
-                return Ok(false);
+                return Ok(Some(false));
             }
             upkeep.reclaimed_position = Some(position);
             candidates.retain(|file| file.tombstone_bytes > 0);
@@ -189,18 +198,18 @@ impl Shard {
                 // Others may give back as much without it.
                 Err(error) if self.leave_out(&manifest.data, &chosen, &error) => {
                     upkeep.reclaimed_position = None;
-                    return self.reclaim(upkeep, urgent);
+                    return Ok(None);
                 }
                 Ok(Some(written)) => {
                     self.keep_reserve_of(wanted);
-                    return Ok(before.saturating_sub(written) >= gain_min);
+                    return Ok(Some(before.saturating_sub(written) >= gain_min));
                 }
-                Ok(None) => return Ok(false),
+                Ok(None) => return Ok(Some(false)),
                 Err(error) if error.is_out_of_resources() => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(false)
+        Ok(Some(false))
     }
 
     fn candidates(&self, data: &[DataFileState]) -> Vec<Candidate> {

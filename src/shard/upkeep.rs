@@ -26,7 +26,7 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 
 impl Shard {
     /// Makes segments ready, as far as the log's limit allows.
-    fn prepare(&self) -> std::result::Result<bool, LogError> {
+    pub(crate) fn prepare(&self) -> std::result::Result<bool, LogError> {
         let mut made = false;
         loop {
             match self.log.prepare()? {
@@ -410,7 +410,11 @@ impl Shard {
                     tracing::warn!(shard = self.number, %error, "merges of cask tables have no room: space does not come back until there is some");
                 }
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                // It is not for want of room.
+                self.figures.lock().merge_refused = false;
+                return Err(error);
+            }
         }
         let urgent = self.lock().prepared() == 0;
         let won = self.reclaim(upkeep, urgent)?;
