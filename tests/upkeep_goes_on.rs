@@ -244,3 +244,42 @@ fn a_merge_gives_back_what_expired_before_the_opening() {
     assert!(store.open_cask("c").unwrap().is_empty());
     assert!(bytes() < before / 2, "{before} bytes before, {} after", bytes());
 }
+
+/// Writers wait for the end of a merge where no segment can be made: one that was told to go slowly hurries then.
+#[test]
+fn a_slow_merge_does_not_keep_writers_from_being_refused() {
+    let (env, disk) = world(10);
+    let options = tiny(1).durability(Durability::Buffered);
+    let store = options.clone().open_in(env, ROOT).unwrap();
+    let table = store.create_cask("c", &CaskOptions::new()).unwrap();
+    for round in 0..6_u8 {
+        for key in (0..600).filter(|key| round == 0 || key % 5 != 0) {
+            table.put(b(key), [round; 300]).unwrap();
+        }
+        store.rotate().unwrap();
+        store.checkpoint().unwrap();
+    }
+    assert!(store.stats().unwrap().shards[0].cask_dead_bytes > 100 << 10);
+    drop(table);
+    store.close().unwrap();
+    // A byte a second: the merge that the shard's thread begins would never end.
+    let store = options.background(true).merge_rate(1).open_in(env_of(11, &disk), ROOT).unwrap();
+    let table = store.open_cask("c").unwrap();
+    table.put(b(0), [7; 300]).unwrap();
+    let full = Fault::forever(OpFilter::Kind(OpKind::Create), 0, FaultError::Enospc);
+    disk.inject(full.on_path("spare"));
+    let (sender, ended) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let refused = (0..).find_map(|key| table.put(b(key % 600), [8; 300]).err());
+            let _ = sender.send(refused);
+        });
+        let refused = ended.recv_timeout(Duration::from_secs(60));
+        disk.clear_faults();
+        if refused.is_err() {
+            store.close().unwrap();
+        }
+        let refused = refused.expect("writers wait for the merge");
+        assert!(matches!(refused, Some(Error::DiskFull { .. })), "{refused:?}");
+    });
+}

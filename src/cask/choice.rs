@@ -35,6 +35,8 @@ impl Worth {
         let gain = match state.origin {
             // What fills up the blocks of small flushes goes too, and what an opening or a rotation left of the segment.
             DataOrigin::Sealed => size.saturating_sub(needed),
+            // What is not known was of tables that were dropped before its hint was made anew.
+            DataOrigin::Merged if used.records < state.records => size.saturating_sub(needed),
             // Sizes of records are rounded up in `used`; the file is made as it would be made again.
             DataOrigin::Merged => {
                 let dead = u128::from(state.end) * u128::from(used.bytes - needed);
