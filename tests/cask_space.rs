@@ -23,6 +23,14 @@ fn overwrite(store: &Store, table: &CaskTable) {
     store.checkpoint().unwrap();
 }
 
+fn come_to_rest(store: &Store) {
+    let mut rounds = 0;
+    while store.poll().unwrap() {
+        rounds += 1;
+        assert!(rounds < 100, "the store does not come to rest");
+    }
+}
+
 #[test]
 fn writers_are_slowed_down_while_merges_are_behind() {
     let (store, _disk) = store(50, 1);
@@ -68,11 +76,7 @@ fn deletes_that_are_needed_are_not_rewritten_for_ever() {
     }
     store.rotate().unwrap();
     store.checkpoint().unwrap();
-    let mut rounds = 0;
-    while store.poll().unwrap() {
-        rounds += 1;
-        assert!(rounds < 100, "the store does not come to rest");
-    }
+    come_to_rest(&store);
     assert_eq!(table.len(), 16_000);
 }
 
@@ -133,11 +137,7 @@ fn deletes_that_nothing_needs_go_in_a_later_life_too() {
         let store = options().open_in(env_of(99, image), common::ROOT).unwrap();
         store.rotate().unwrap();
         store.checkpoint().unwrap();
-        let mut rounds = 0;
-        while store.poll().unwrap() {
-            rounds += 1;
-            assert!(rounds < 100, "{at}: the store does not come to rest");
-        }
+        come_to_rest(&store);
         let shard = &store.stats().unwrap().shards[0];
         let left = shard.cask_dead_bytes + shard.cask_pinned_bytes;
         assert!(left <= segment, "{at}: {left} bytes of deletes are left");
